@@ -1,0 +1,388 @@
+"""One connection to the bus: made in the background, kept for ever, whole again after every loss.
+
+Nothing here makes a caller wait for a bus that is away: `Bus.start` returns at once, and whoever follows or
+writes is served when the bus is there. What was learned the hard way is said where it is dealt with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from vipbus.bus import streams
+from vipbus.bus.address import BusAddress
+from vipbus.bus.envelope import headers as envelope_headers
+from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
+from vipbus.bus.follow import Follow
+from vipbus.contracts import Bucket, Event
+from vipbus.telemetry.standard import BUS_CONNECTED, BUS_MESSAGES_DROPPED, BUS_RECONNECTS, BUS_WRITES
+from vipbus.telemetry.trace import TraceContext
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+REQUEST_TIMEOUT = 2.0
+"""Seconds to wait for the server's answer to one request."""
+_WRONG_LAST_SEQUENCE = (10071, 10164)
+"""nats-server's error codes for a refused compare-and-set."""
+_EVENTS_KEPT = 1000
+"""Events kept while the bus is away; the oldest go first."""
+
+
+class Bus:
+    """A connection under a name; `source` says in every message who wrote it."""
+
+    def __init__(self, address: BusAddress, *, source: str, replicas: int = 1) -> None:
+        self.address = address
+        self.source = source
+        self.problem = "not connected yet"
+        """Why the bus is not usable, in words; empty while it is."""
+        self.closed = asyncio.Event()
+        """Set when the server closed this client for good (a revoked credential): end the process."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called when the bus comes and goes."""
+        self._replicas = replicas
+        self._client = Client()
+        self._js: JetStreamContext | None = None
+        self._follows: list[Follow[Any]] = []
+        self._on_ready: list[Callable[[], Awaitable[None]]] = []
+        self._waiting_events: list[tuple[Event, dict[str, str]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._resuming: asyncio.Task[None] | None = None
+        self._usable = asyncio.Event()
+        self._closing = False
+
+    # ---- life
+
+    def start(self) -> None:
+        """Begin to connect, in the background."""
+        BUS_CONNECTED.set(0)
+        self._spawn(self._connect())
+
+    async def usable(self, timeout: float | None = None) -> None:
+        """Wait until the bus is usable.
+
+        Raises:
+            BusAwayError: it was not within ``timeout`` seconds; the message says why.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._usable.wait()
+        except TimeoutError:
+            raise BusAwayError(f"the bus at {self.address} does not answer: {self.problem}") from None
+
+    @property
+    def connected(self) -> bool:
+        """True while connected, with every bucket there and every follow opened again."""
+        return self._usable.is_set()
+
+    async def close(self) -> None:
+        """Send what is buffered and close."""
+        self._closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        if self._client.is_connected:
+            try:
+                async with asyncio.timeout(REQUEST_TIMEOUT):
+                    await self._client.flush()
+            except (TimeoutError, nats.errors.Error):
+                log.debug("the bus did not take the last messages")
+        if not self._client.is_closed:
+            await self._client.close()
+
+    def when_ready(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run an action now if the bus is usable, and each time that it becomes usable again."""
+        self._on_ready.append(action)
+        if self.connected:
+            self._spawn(self._run_ready(action))
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _connect(self) -> None:
+        while not self._closing:
+            try:
+                await self._client.connect(
+                    servers=[self.address.url],
+                    token=self.address.token,
+                    name=self.source,
+                    max_reconnect_attempts=-1,
+                    # the library has no jitter of its own: without one all clients come back at once
+                    reconnect_time_wait=0.1 + random.random() / 10,  # type: ignore[arg-type]  # noqa: S311  # a float works
+                    connect_timeout=2,
+                    ping_interval=1,
+                    max_outstanding_pings=2,
+                    # state is last value, never a queue: what is flushed late must not pile up
+                    pending_size=0,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_disconnected,
+                    reconnected_cb=self._on_reconnected,
+                    closed_cb=self._on_closed,
+                )
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                self.problem = _in_words(error)
+                await asyncio.sleep(0.2)
+                continue
+            self._js = self._client.jetstream(timeout=REQUEST_TIMEOUT)
+            self._resume()
+            return
+
+    def _resume(self) -> None:
+        # never two at once: a loss in the middle of a resume starts it over
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._resuming = self._spawn(self._become_usable())
+
+    async def _become_usable(self) -> None:
+        """Make sure of the buckets, then open every follow anew.
+
+        An old watch is blind after a server crash: it came back 14 s later, silently, or never. A new one
+        has a full snapshot in about 10 ms, so nothing old is kept over a reconnect.
+        """
+        assert self._js is not None  # noqa: S101  # set before the first call, never unset
+        delay = 0.02
+        while True:
+            try:
+                await streams.ensure(self._js, self._replicas)
+                for follow in list(self._follows):
+                    await follow.open(self._js)
+                break
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+                # JetStream answers a little later than the server itself
+                self.problem = f"JetStream is not ready: {_in_words(error)}"
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
+        self.problem = ""
+        self._usable.set()
+        BUS_CONNECTED.set(1)
+        log.info("connected to the bus at %s", self.address)
+        await self._publish_waiting()
+        for action in list(self._on_ready):
+            await self._run_ready(action)
+        self._tell()
+
+    async def _run_ready(self, action: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await action()
+        except (BusAwayError, RefusedError, nats.errors.Error, nats.js.errors.Error) as error:
+            log.warning("after the bus came back: %s", _in_words(error))
+
+    def _tell(self) -> None:
+        for callback in list(self.on_change):
+            callback()
+
+    async def _on_disconnected(self) -> None:
+        if not self._closing and self.connected:
+            log.warning("the bus at %s is away; going on with what is known", self.address)
+        self.problem = "the connection was lost"
+        self._usable.clear()
+        BUS_CONNECTED.set(0)
+        if self._resuming is not None:
+            self._resuming.cancel()
+        for follow in self._follows:
+            follow.lost()
+        self._tell()
+
+    async def _on_reconnected(self) -> None:
+        BUS_RECONNECTS.add()
+        self._resume()
+
+    async def _on_closed(self) -> None:
+        if not self._closing:
+            log.error("the bus closed this client for good: %s", self.problem)
+            self.closed.set()
+
+    async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, nats.errors.SlowConsumerError):
+            # messages were dropped and nobody else will ever say so: read everything again
+            BUS_MESSAGES_DROPPED.add()
+            self._resume()
+            return
+        if not self.connected:
+            self.problem = _in_words(error)
+            return
+        log.debug("bus: %s", _in_words(error))
+
+    # ---- state
+
+    def follow(
+        self,
+        bucket: Bucket[T],
+        pattern: str = ">",
+        *,
+        on_change: Callable[[], None] | None = None,
+        saved: Path | None = None,
+    ) -> Follow[T]:
+        """Follow the keys of a bucket that match a subject pattern, for as long as the bus lives.
+
+        ``on_change`` is called after each change or whole new snapshot; the state is in the follow.
+        ``saved`` is a file with the last state seen: read now, so that a start without a bus knows what
+        was, and written after changes.
+        """
+        follow = Follow(bucket, pattern, on_change=on_change or (lambda: None), saved=saved)
+        self._follows.append(follow)
+        if self._client.is_connected and self._js is not None:
+            self._resume()
+        return follow
+
+    async def revision(self, bucket: Bucket[T], key: str) -> tuple[int, bytes | None]:
+        """Read a key's present revision and body: ``(0, None)`` when it was never written.
+
+        A deleted or expired key has the revision of its marker and no body.
+
+        Raises:
+            BusAwayError: there was no answer.
+        """
+        js = self._require()
+        try:
+            message = await js.get_last_msg(
+                streams.stream_name(bucket), f"$KV.{bucket.name}.{key}", direct=True
+            )
+        except nats.js.errors.NotFoundError:
+            return 0, None
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusAwayError(_in_words(error)) from error
+        marker = bool(message.headers) and any(
+            name in (message.headers or {}) for name in ("KV-Operation", "Nats-Marker-Reason")
+        )
+        return int(message.seq or 0), None if marker else message.data
+
+    async def write(
+        self,
+        bucket: Bucket[T],
+        key: str,
+        body: bytes | None,
+        *,
+        last: int,
+        trace: TraceContext,
+        time: datetime | None = None,
+        ttl: int | None = None,
+    ) -> int:
+        """Write a key by compare-and-set and return its new revision; a body of None deletes it.
+
+        ``last`` is the revision it must still have, 0 if it was never written. ``ttl`` whole seconds.
+
+        Raises:
+            StaleWriteError: someone wrote it since.
+            BusAwayError: no answer; whether it was applied is unknown.
+            RefusedError: the server said no.
+        """
+        js = self._require()
+        head = envelope_headers(f"vipbus.state.{bucket.name}", self.source, trace, time)
+        head["Nats-Expected-Last-Subject-Sequence"] = str(last)
+        if body is None:
+            head["KV-Operation"] = "DEL"
+        try:
+            ack = await js.publish(f"$KV.{bucket.name}.{key}", body or b"", headers=head, msg_ttl=ttl)
+        except nats.js.errors.APIError as error:
+            if error.err_code in _WRONG_LAST_SEQUENCE:
+                BUS_WRITES.add(bucket=bucket.name, result="stale")
+                raise StaleWriteError(f"{bucket.name} {key}: someone else wrote it") from error
+            BUS_WRITES.add(bucket=bucket.name, result="refused")
+            raise RefusedError(f"{bucket.name} {key}: {_in_words(error)}") from error
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            BUS_WRITES.add(bucket=bucket.name, result="unknown")
+            raise BusAwayError(_in_words(error)) from error
+        BUS_WRITES.add(bucket=bucket.name, result="written")
+        return ack.seq
+
+    # ---- events
+
+    async def publish(self, event: Event, trace: TraceContext) -> None:
+        """Publish an event; while the bus is away it waits here, with the time at which it happened."""
+        head = envelope_headers(f"vipbus.event.{event.aggregate}.{event.verb}", self.source, trace)
+        self._waiting_events.append((event, head))
+        del self._waiting_events[:-_EVENTS_KEPT]
+        if self.connected:
+            await self._publish_waiting()
+
+    async def _publish_waiting(self) -> None:
+        js = self._require(usable=False)
+        while self._waiting_events:
+            event, head = self._waiting_events.pop(0)
+            try:
+                # the id makes a repeat after an unknown outcome harmless
+                await js.publish(
+                    event.subject, msgspec.json.encode(event), headers={**head, "Nats-Msg-Id": head["ce-id"]}
+                )
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+                self._waiting_events.insert(0, (event, head))
+                log.debug("event kept for later: %s", _in_words(error))
+                return
+
+    # ---- requests
+
+    async def request(self, subject: str, body: bytes, timeout: float = REQUEST_TIMEOUT) -> bytes:
+        """Send a request and return the answer's body.
+
+        Raises:
+            BusAwayError: nobody answered in time, or the bus is away.
+            RefusedError: the service answered with an error, in its words.
+        """
+        self._require()
+        try:
+            answer = await self._client.request(subject, body, timeout=timeout)
+        except nats.errors.NoRespondersError:
+            raise BusAwayError(f"nobody serves {subject}") from None
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusAwayError(f"{subject}: {_in_words(error)}") from error
+        if answer.headers and "Nats-Service-Error" in answer.headers:
+            raise RefusedError(answer.headers["Nats-Service-Error"])
+        return answer.data
+
+    async def request_many(self, subject: str, *, quiet: float, longest: float) -> list[bytes]:
+        """Send a request and gather every answer, until none came for ``quiet`` s, ``longest`` s at most."""
+        self._require()
+        answers: list[bytes] = []
+        inbox = self._client.new_inbox()
+        subscription = await self._client.subscribe(inbox)
+        try:
+            await self._client.publish(subject, b"", reply=inbox)
+            async with asyncio.timeout(longest):
+                while True:
+                    answers.append((await subscription.next_msg(timeout=quiet)).data)
+        except (TimeoutError, nats.errors.Error):
+            return answers
+        finally:
+            await subscription.unsubscribe()
+
+    def client(self) -> Client:
+        """Give the NATS client to the other modules of this package."""
+        return self._client
+
+    def _require(self, *, usable: bool = True) -> JetStreamContext:
+        if self._js is None or (usable and not self.connected):
+            raise BusAwayError(f"the bus at {self.address} is away: {self.problem}")
+        return self._js
+
+    async def history(self, subject: str, *, follow: bool) -> AsyncIterator[Msg]:
+        """Yield what the history stream holds on a subject, oldest first, and with ``follow`` what comes."""
+        async for message in streams.history(self._require(), subject, follow=follow):
+            yield message
+
+
+def _in_words(error: BaseException) -> str:
+    """Say what an error of the client library means; most of them print as an empty string."""
+    description = getattr(error, "description", None)
+    return description or str(error) or type(error).__name__
+
+
+def subject_headers(message: Msg) -> Mapping[str, str]:
+    """Read a message's headers; none is an empty mapping."""
+    return message.headers or {}

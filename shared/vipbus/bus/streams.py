@@ -1,0 +1,117 @@
+"""The buckets and the history stream: made where they are missing, left alone where an operator changed them.
+
+The history reads the buckets as stream sources. It could capture the republished subjects instead, but a
+republished copy keeps the header of its compare-and-set, and the capturing stream applies it to its own
+sequence: every write after a key's first was dropped without a word (nats-server 2.15.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    DeliverPolicy,
+    DiscardPolicy,
+    KeyValueConfig,
+    RePublish,
+    StorageType,
+    StreamConfig,
+    StreamSource,
+    SubjectTransform,
+)
+from nats.js.errors import NotFoundError
+
+from vipbus.contracts import BUCKETS, EVENT_SUBJECTS, HISTORY_STREAM, Bucket
+
+_MARKER_TTL = 60
+"""Seconds that the marker of an expired lease stays; the server asks for 60 at least."""
+_HISTORY_SECONDS = 7 * 24 * 3600
+_HISTORY_BYTES = 256 * 1024 * 1024
+_HISTORY_DUPLICATE_WINDOW = 120
+
+
+def stream_name(bucket: Bucket[Any]) -> str:
+    """Name the stream behind a bucket, as NATS does."""
+    return f"KV_{bucket.name}"
+
+
+async def ensure(js: JetStreamContext, replicas: int) -> None:
+    """Make every bucket and the history that is not there yet."""
+    for bucket in BUCKETS:
+        try:
+            await js.stream_info(stream_name(bucket))
+        except NotFoundError:
+            await js.create_key_value(
+                KeyValueConfig(
+                    bucket=bucket.name,
+                    description=f"written by {bucket.writer}, keys {bucket.key}",
+                    history=bucket.history,
+                    storage=StorageType.FILE,
+                    replicas=replicas,
+                    republish=RePublish(src=f"$KV.{bucket.name}.>", dest=bucket.subject),
+                    limit_marker_ttl=_MARKER_TTL if bucket.leases else None,
+                    direct=True,
+                )
+            )
+    try:
+        await js.stream_info(HISTORY_STREAM)
+    except NotFoundError:
+        await js.add_stream(
+            StreamConfig(
+                name=HISTORY_STREAM,
+                description="every state write and every event, for replay",
+                subjects=[EVENT_SUBJECTS],
+                sources=[
+                    StreamSource(
+                        name=stream_name(bucket),
+                        subject_transforms=[
+                            SubjectTransform(src=f"$KV.{bucket.name}.>", dest=bucket.subject)
+                        ],
+                    )
+                    for bucket in BUCKETS
+                    if not bucket.leases  # a renewal every second is no history
+                ],
+                storage=StorageType.FILE,
+                discard=DiscardPolicy.OLD,
+                max_age=_HISTORY_SECONDS,
+                max_bytes=_HISTORY_BYTES,
+                duplicate_window=_HISTORY_DUPLICATE_WINDOW,
+                num_replicas=replicas,
+            )
+        )
+
+
+async def history(js: JetStreamContext, subject: str, *, follow: bool) -> AsyncIterator[Msg]:
+    """Yield the history of a subject, oldest first; without ``follow`` it ends where the present begins."""
+    subscription = await js.subscribe(
+        subject,
+        stream=HISTORY_STREAM,
+        ordered_consumer=True,
+        deliver_policy=DeliverPolicy.ALL,
+        idle_heartbeat=1.0,
+    )
+    try:
+        info = await subscription.consumer_info()
+        if (
+            not follow
+            and info.num_pending == 0
+            and info.delivered is not None
+            and info.delivered.consumer_seq == 0
+        ):
+            return
+        while True:
+            try:
+                message = await subscription.next_msg(timeout=2.0)
+            except (TimeoutError, nats.errors.TimeoutError):
+                if not follow:
+                    return
+                continue
+            yield message
+            if not follow and message.metadata.num_pending == 0:
+                return
+    finally:
+        await subscription.unsubscribe()

@@ -1,0 +1,163 @@
+"""Write state that has one owner: the last value a key, whatever the bus does meanwhile.
+
+The owner says what a key holds now and never waits. Here the last value is written by compare-and-set; while
+the bus is away values replace each other instead of queueing; and after every reconnect all of it is compared
+with what the bus holds, because a write whose answer was lost may or may not have been applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from vipbus.bus.connection import Bus
+from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
+from vipbus.contracts import Bucket
+from vipbus.telemetry.trace import TraceContext
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class _Pending(msgspec.Struct, frozen=True):
+    body: bytes | None
+    trace: TraceContext
+    time: datetime
+
+
+class StateWriter(Generic[T]):
+    """The writer of some keys of a bucket.
+
+    ``may_replace(current, mine)`` decides after a refused compare-and-set whether this owner may overwrite
+    what it finds; without one it may, since the key has one writer and only its own ghost could be there.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        bucket: Bucket[T],
+        *,
+        may_replace: Callable[[T, T], bool] = lambda _current, _mine: True,
+        on_written: Callable[[str, int], None] = lambda _key, _revision: None,
+    ) -> None:
+        self.refused: dict[str, str] = {}
+        """Keys that could not be written, and why; they are tried again on the next change or reconnect."""
+        self._bus = bus
+        self._bucket = bucket
+        self._may_replace = may_replace
+        self._on_written = on_written
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
+        self._said: dict[str, _Pending] = {}
+        self._revisions: dict[str, int] = {}
+        self._dirty: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        bus.when_ready(self._say_all_again)
+
+    def set(self, key: str, value: T, trace: TraceContext) -> None:
+        """Say what a key holds from now on."""
+        self._say(key, _Pending(msgspec.json.encode(value), trace, datetime.now(UTC)))
+
+    def delete(self, key: str, trace: TraceContext) -> None:
+        """Say that a key is gone."""
+        self._say(key, _Pending(None, trace, datetime.now(UTC)))
+
+    def forget(self, key: str) -> None:
+        """Stop saying anything about a key: another owner has it now."""
+        for known in (self._said, self._revisions, self._dirty, self.refused):
+            known.pop(key, None)
+
+    async def flushed(self, timeout: float) -> bool:
+        """Wait until everything said is written; False when it was not within ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop writing."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _say(self, key: str, pending: _Pending) -> None:
+        self._said[key] = pending
+        self._dirty[key] = None
+        self._idle.clear()
+        self._wake.set()
+
+    async def _say_all_again(self) -> None:
+        self._revisions.clear()
+        self._dirty.update(dict.fromkeys(self._said))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._dirty:
+                self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
+            if not self._bus.connected:
+                await self._bus.usable()
+            key = next(iter(self._dirty), None)
+            if key is None:
+                continue
+            pending = self._said[key]
+            try:
+                await self._write(key, pending)
+            except BusAwayError as error:
+                # unknown whether it was applied: read it again before the next try
+                self._revisions.pop(key, None)
+                log.debug("%s %s: %s", self._bucket.name, key, error)
+                await asyncio.sleep(0.05)
+                continue
+            except RefusedError as error:
+                log.warning("not written: %s", error)
+                self.refused[key] = str(error)
+            else:
+                self.refused.pop(key, None)
+            if self._said.get(key) in (pending, None):
+                self._dirty.pop(key, None)
+
+    async def _write(self, key: str, pending: _Pending) -> None:
+        if key not in self._revisions:
+            revision, body = await self._bus.revision(self._bucket, key)
+            if body == pending.body:
+                self._revisions[key] = revision
+                self._on_written(key, revision)
+                return
+            if body is not None and not self._may(body, pending):
+                raise RefusedError(f"{self._bucket.name} {key} has a newer owner")
+            self._revisions[key] = revision
+        try:
+            revision = await self._bus.write(
+                self._bucket,
+                key,
+                pending.body,
+                last=self._revisions[key],
+                trace=pending.trace,
+                time=pending.time,
+            )
+        except StaleWriteError:
+            self._revisions.pop(key)
+            await self._write(key, pending)
+            return
+        self._revisions[key] = revision
+        self._on_written(key, revision)
+
+    def _may(self, current: bytes, pending: _Pending) -> bool:
+        if pending.body is None:
+            return True
+        try:
+            found = self._decoder.decode(current)
+        except msgspec.MsgspecError:
+            return True
+        return self._may_replace(found, self._decoder.decode(pending.body))

@@ -1,0 +1,151 @@
+"""What the services publish about the world: roles, verdicts, tables, leases, and their own condition."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from vipbus.contracts.config import ForwardingMethod, Protocol
+from vipbus.contracts.tokens import name_token
+
+RoleName = Literal["active", "backup", "fault", "stopped"]
+VerdictName = Literal["up", "down", "unknown"]
+Standby = Literal["clear", "warm"]
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance's role on one router, by the router's vrrp-agent (RFC 9568 section 6.4).
+
+    ``fault`` is keepalived's word for an instance that cannot take part; ``stopped`` one that has left.
+    """
+
+    router: str
+    instance: str
+    role: RoleName
+    epoch: int
+    """Counts this router's role changes of this instance; it survives a restart."""
+    priority: int
+    virtual_router_id: int
+    interface: str
+    addresses: tuple[str, ...]
+    revision: int
+    """Of the configuration that the instance runs."""
+    since: datetime
+    cause: str
+    active_router: str | None = None
+    """The primary address of whoever is active on the wire, when another is."""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``role``."""
+        return f"{name_token(self.router)}.{name_token(self.instance)}"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a real server may receive traffic of a virtual server, by the prober that leads it."""
+
+    virtual_server: str
+    real_server: str
+    verdict: VerdictName
+    cause: str
+    """In words: ``connection refused``, ``timed out after 1 s``, ``answered in 0.4 ms``."""
+    since: datetime
+    prober: str
+    lease: int
+    """The prober's member revision when it decided: a later owner's is greater."""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``health``."""
+        return f"{self.virtual_server}.{self.real_server}"
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """A real server as the kernel has it (ipvsadm(8)); a weight of 0 receives no new connections."""
+
+    address: str
+    port: int
+    weight: int
+    forwarding: ForwardingMethod
+
+
+class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="virtual-server"):
+    """What one router's kernel holds for one virtual server, read back after the write."""
+
+    router: str
+    virtual_server: str
+    address: str
+    port: int
+    protocol: Protocol
+    scheduler: str
+    programmed: bool
+    """False: the kernel holds no such service (a standby with a clear table, or a failure)."""
+    destinations: tuple[Destination, ...]
+    revision: int
+    epoch: int
+    """Of the owning instance; 0 when the address belongs to none."""
+    since: datetime
+    cause: str
+    error: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``table``."""
+        return f"{name_token(self.router)}.virtual-server.{self.virtual_server}"
+
+
+class InstanceTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="instance"):
+    """Whether the table behind an instance's addresses is armed; what vrrp-agent waits for."""
+
+    router: str
+    instance: str
+    epoch: int
+    """The role epoch this table answers."""
+    armed: bool
+    """True: every virtual server of the instance is in the kernel."""
+    virtual_servers: int
+    destinations: int
+    revision: int
+    error: str = ""
+    """Why it is not armed, when that is a failure."""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``table``."""
+        return f"{name_token(self.router)}.instance.{name_token(self.instance)}"
+
+
+TableDocument = VirtualServerTable | InstanceTable
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A prober replica's lease: while it stands, the replica takes part in the sharing of real servers."""
+
+    prober: str
+    since: datetime
+    targets: int
+    """How many real servers it leads."""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``member``."""
+        return name_token(self.prober)
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """A service's own report, given in answer to ``$SRV.STATS``; what ``vipbus status`` asks for."""
+
+    service: str
+    router: str | None
+    instance_id: str
+    """Tells two processes of one service apart."""
+    version: str
+    pid: int
+    started: datetime
+    ready: bool
+    revisions: tuple[tuple[str, int], ...] = ()
+    """The revision it works from, per router."""
+    problems: tuple[str, ...] = ()
+    """What is wrong now, one line each: what, and what to do."""

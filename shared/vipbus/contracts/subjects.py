@@ -1,0 +1,60 @@
+"""Every bucket, subject and stream there is: the whole of what crosses the bus, in one place."""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from vipbus.contracts.config import ConfigDocument
+from vipbus.contracts.state import Member, Role, TableDocument, Verdict
+
+T = TypeVar("T")
+
+
+class Bucket(msgspec.Struct, Generic[T], frozen=True):
+    """A key-value bucket: its name, the type of its documents, who writes it and how keys are built."""
+
+    name: str
+    document: type[T]
+    key: str
+    writer: str
+    history: int = 16
+    """Values kept a key. The history stream reads the bucket behind the writer; more than one value lets
+    it catch up after a burst. A bucket with leases keeps 1: only then is a key's time to live exact."""
+    leases: bool = False
+    """True: values expire (per-message TTL) and leave a marker behind."""
+
+    @property
+    def subject(self) -> str:
+        """The plain subjects that carry a copy of every write."""
+        return f"vipbus.state.{self.name}.>"
+
+
+CONFIG: Final[Bucket[ConfigDocument]] = Bucket(
+    "config",
+    ConfigDocument,  # type: ignore[arg-type]  # a union is no class to mypy
+    "<router>.<kind>.<id>",
+    "config-service",
+)
+ROLE: Final = Bucket("role", Role, "<router>.<instance>", "vrrp-agent")
+HEALTH: Final = Bucket("health", Verdict, "<virtual-server>.<real-server>", "health-prober")
+TABLE: Final[Bucket[TableDocument]] = Bucket(
+    "table",
+    TableDocument,  # type: ignore[arg-type]  # a union is no class to mypy
+    "<router>.<kind>.<id>",
+    "ipvs-programmer",
+)
+MEMBER: Final = Bucket("member", Member, "<prober>", "health-prober", history=1, leases=True)
+
+BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER)  # type: ignore[assignment]  # Bucket is invariant
+
+HISTORY_STREAM: Final = "vipbus_history"
+EVENT_SUBJECTS: Final = "vipbus.event.>"
+STATE_SUBJECTS: Final = "vipbus.state.>"
+ALL_SUBJECTS: Final = "vipbus.>"
+
+
+def command_subject(service: str, verb: str) -> str:
+    """Name a command's subject, for example ``vipbus.cmd.config-service.reload``."""
+    return f"vipbus.cmd.{service}.{verb}"

@@ -1,0 +1,1 @@
+"""A service's life: settings, start from saved state, readiness, signals, supervision."""

@@ -1,0 +1,142 @@
+"""A service's life: logs, signals, telemetry, the bus, readiness; then its work until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vipbus.runtime.readiness import Readiness
+from vipbus.runtime.settings import Settings
+from vipbus.telemetry import logs
+from vipbus.telemetry.metrics import REGISTRY
+
+if TYPE_CHECKING:
+    from vipbus.bus import Bus, Command
+
+log = logging.getLogger(__name__)
+
+EXIT_USAGE = 2
+"""Bad settings, bad configuration, no bus to be found: starting again without a change will not help."""
+EXIT_RESTART = 75
+"""Start me again (EX_TEMPFAIL, sysexits.h): the bus closed this client for good."""
+
+
+class FatalError(Exception):
+    """Ends the process with one line: what is wrong and what to do."""
+
+    def __init__(self, message: str, status: int = EXIT_USAGE) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(kw_only=True)
+class Life:
+    """What a service's work is given."""
+
+    settings: Settings
+    readiness: Readiness
+    bus: Bus
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by SIGTERM and SIGINT."""
+
+    def serve(self, commands: Mapping[str, Command] | None = None) -> None:
+        """Answer on the bus: discovery, condition and these commands."""
+        from vipbus.bus import serve  # noqa: PLC0415  # nats stays out of whoever does not use the bus
+
+        router = self.readiness.router
+        serve(
+            self.bus,
+            self.readiness.service,
+            condition=self.readiness.condition,
+            metadata={"router": router} if router else {},
+            commands=commands,
+        )
+
+
+Work = Callable[[Life], Awaitable[None]]
+
+
+def prepare(service: str, settings: Settings) -> Callable[[], None]:
+    """Set up logs and whatever export the environment asks for; return what flushes it at the end."""
+    logs.configure(service, settings.router, settings.log)
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return lambda: None
+    try:
+        from vipbus.telemetry import otlp, trace  # noqa: PLC0415  # the SDK only where it is asked for
+    except ImportError as error:
+        log.warning("OTEL_ variables are set but %s: pip install vipbus[telemetry]", error)
+        return lambda: None
+    tracer, stop = otlp.start(service, settings.router, REGISTRY)
+    if tracer is not None:
+        trace.use_tracer(tracer)
+    return stop
+
+
+def run(service: str, settings: Settings, work: Work, *, waits_for: tuple[str, ...] = ()) -> int:
+    """Run a service whose work is on asyncio; return its exit status.
+
+    ``waits_for`` names the steps that ``work`` reports with `Readiness.done` before it is ready.
+    """
+    flush = prepare(service, settings)
+    try:
+        return asyncio.run(_run(service, settings, work, waits_for))
+    except FatalError as error:
+        log.error("%s", error)  # noqa: TRY400  # the line is the message; a traceback helps nobody
+        return error.status
+    finally:
+        flush()
+        sys.stderr.flush()
+
+
+async def _run(service: str, settings: Settings, work: Work, waits_for: tuple[str, ...]) -> int:
+    life = connect(service, settings, Readiness(service, settings.router, waits_for=waits_for))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, life.stopping.set)
+    life.bus.start()
+    listen(life)
+    working = asyncio.ensure_future(work(life))
+    closed = asyncio.ensure_future(life.bus.closed.wait())
+    done, _ = await asyncio.wait({working, closed}, return_when=asyncio.FIRST_COMPLETED)
+    if working not in done:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        raise FatalError(f"the bus at {settings.bus} closed this client: {life.bus.problem}", EXIT_RESTART)
+    closed.cancel()
+    working.result()
+    await life.bus.close()
+    return 0
+
+
+def connect(service: str, settings: Settings, readiness: Readiness) -> Life:
+    """Make the life of a service around a bus that is not started yet; needs a running event loop.
+
+    Raises:
+        FatalError: no bus is known.
+    """
+    from vipbus.bus import Bus, NoBusError  # noqa: PLC0415  # nats stays out of whoever does not use the bus
+    from vipbus.bus.address import find  # noqa: PLC0415
+
+    try:
+        address = find(settings.bus, settings.state_dir)
+    except NoBusError as error:
+        raise FatalError(str(error)) from None
+    source = f"{service}/{settings.router}" if settings.router else service
+    bus = Bus(address, source=source)
+    readiness.watch("bus", lambda: "" if bus.connected else f"the bus at {address} is away: {bus.problem}")
+    return Life(settings=settings, readiness=readiness, bus=bus)
+
+
+def listen(life: Life) -> None:
+    """Answer ``/ready`` and ``/metrics`` where the settings say so."""
+    if life.settings.listen is None:
+        return
+    from vipbus.runtime import endpoint  # noqa: PLC0415
+
+    life.readiness.problem("endpoint", endpoint.start(life.settings.listen, life.readiness.condition))

@@ -1,0 +1,103 @@
+"""A router's configuration as consumers see it: always one whole revision, never half of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vipbus.contracts import (
+    ConfigDocument,
+    Head,
+    RealServer,
+    VirtualServer,
+    VrrpInstance,
+    name_token,
+    revision_digest,
+)
+from vipbus.telemetry.trace import TraceContext
+
+if TYPE_CHECKING:
+    from vipbus.bus import Entry
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole accepted configuration of one router."""
+
+    head: Head
+    instances: tuple[VrrpInstance, ...]
+    virtual_servers: tuple[VirtualServer, ...]
+    real_servers: tuple[RealServer, ...]
+    trace: TraceContext | None = None
+    """Of the head's write."""
+
+    @property
+    def router(self) -> str:
+        """Whose configuration it is, as the operator wrote the name."""
+        return self.head.router
+
+
+class Revisions:
+    """The last whole revision of each router, taken from the entries of the bucket ``config``.
+
+    While a revision is being written the entities differ from what the head names; until the head comes
+    whose digest fits, the revision before stays.
+    """
+
+    def __init__(self) -> None:
+        self._whole: dict[str, Revision] = {}
+        self._seen: dict[str, int] = {}
+
+    @property
+    def routers(self) -> Mapping[str, Revision]:
+        """Each router's last whole revision, by router token."""
+        return self._whole
+
+    def numbers(self) -> dict[str, int]:
+        """Each router's revision number, by router name."""
+        return {revision.router: revision.head.revision for revision in self._whole.values()}
+
+    def update(self, entries: Mapping[str, Entry[ConfigDocument]], router: str | None = None) -> set[str]:
+        """Take what is new and whole; return the tokens of the routers that changed.
+
+        ``router`` limits the work to one router. A router whose head is gone is gone.
+        """
+        heads = {key[: -len(".head")]: entry for key, entry in entries.items() if key.endswith(".head")}
+        if router is not None:
+            heads = {token: entry for token, entry in heads.items() if token == name_token(router)}
+        changed = {token for token in self._whole if token not in heads}
+        for token in changed:
+            del self._whole[token]
+            self._seen.pop(token, None)
+        new = {token: entry for token, entry in heads.items() if self._seen.get(token) != entry.revision}
+        for token, entry in new.items():
+            revision = _whole_revision(token, entry, entries)
+            if revision is not None:
+                self._whole[token] = revision
+                self._seen[token] = entry.revision
+                changed.add(token)
+        return changed
+
+
+def _whole_revision(
+    token: str, head_entry: Entry[ConfigDocument], entries: Mapping[str, Entry[ConfigDocument]]
+) -> Revision | None:
+    head = head_entry.value
+    if not isinstance(head, Head):
+        return None
+    prefix = f"{token}."
+    own = {key: entry for key, entry in entries.items() if key.startswith(prefix) and entry is not head_entry}
+    if (
+        len(own) != head.entities
+        or revision_digest({key: entry.body for key, entry in own.items()}) != head.digest
+    ):
+        return None
+    values = [own[key].value for key in sorted(own)]
+    return Revision(
+        head=head,
+        instances=tuple(value for value in values if isinstance(value, VrrpInstance)),
+        virtual_servers=tuple(value for value in values if isinstance(value, VirtualServer)),
+        real_servers=tuple(value for value in values if isinstance(value, RealServer)),
+        trace=head_entry.trace,
+    )

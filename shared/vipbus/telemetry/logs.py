@@ -1,0 +1,89 @@
+"""Log lines on stderr: one readable line an event, or JSON on request.
+
+A line is ``time service router message``; whatever identifies the thing is in the message, in words. Writing
+may block (a full pipe), so a loop that must not wait logs through a queue that another thread empties.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import queue
+import sys
+from typing import Literal
+
+import msgspec
+
+LogFormat = Literal["line", "json"]
+_BACKLOG = 10_000
+"""Lines kept while stderr does not take them; beyond that the newest are dropped, never waited for."""
+
+
+class LineFormatter(logging.Formatter):
+    """``16:04:05.123 vrrp-agent router-a VI_1 is active: ...``; warnings and errors say so."""
+
+    def __init__(self, service: str, router: str | None) -> None:
+        super().__init__(datefmt="%H:%M:%S")
+        self._who = f"{service} {router}" if router else service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line; a traceback follows indented, so that a line without indent starts an event."""
+        level = "" if record.levelno == logging.INFO else f"{record.levelname} "
+        stamp = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03d}"
+        line = f"{stamp} {self._who} {level}{record.getMessage()}"
+        if record.exc_info:
+            line += "\n  " + self.formatException(record.exc_info).replace("\n", "\n  ")
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def __init__(self, service: str, router: str | None) -> None:
+        super().__init__()
+        self._service = service
+        self._router = router
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one object: time (seconds since the epoch), level, service, router, message."""
+        entry = {
+            "time": round(record.created, 6),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "router": self._router,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry).decode()
+
+
+class _DroppingQueueHandler(logging.handlers.QueueHandler):
+    """Hands records to another thread and never waits for it."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            from vipbus.telemetry.standard import LOG_LINES_DROPPED  # noqa: PLC0415  # only in this rare case
+
+            LOG_LINES_DROPPED.add()
+
+
+def configure(service: str, router: str | None, log_format: LogFormat, level: int = logging.INFO) -> None:
+    """Send this process's logs to stderr from a thread of its own."""
+    formatter = (JsonFormatter if log_format == "json" else LineFormatter)(service, router)
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(formatter)
+    backlog: queue.Queue[logging.LogRecord] = queue.Queue(_BACKLOG)
+    listener = logging.handlers.QueueListener(backlog, to_stderr)
+    root = logging.getLogger()
+    root.handlers[:] = [_DroppingQueueHandler(backlog)]
+    root.setLevel(level)
+    logging.getLogger("nats").setLevel(logging.CRITICAL)  # the bus reports its own state, once, in our words
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    listener.start()
+    import atexit  # noqa: PLC0415  # the last lines are the ones that matter
+
+    atexit.register(listener.stop)

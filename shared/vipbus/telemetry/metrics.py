@@ -1,0 +1,140 @@
+"""Numbers an operator would ask for: counted here for nothing, exported by whoever asks.
+
+A counter costs a dictionary update. The Prometheus text and OTLP come from the same registry, by libraries
+that are imported when the first scrape or the first export needs them.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Labels = tuple[tuple[str, str], ...]
+
+SECONDS: tuple[float, ...] = (
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+"""Histogram bounds for durations, from a kernel write to a slow check."""
+
+
+def _labels(labels: dict[str, str]) -> Labels:
+    return tuple(sorted(labels.items()))
+
+
+@dataclass
+class Metric:
+    """A named number with labels; Prometheus names, base units in the name (``_seconds``, ``_total``)."""
+
+    name: str
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    values: dict[Labels, float] = field(default_factory=dict)
+
+    def value(self, **labels: str) -> float:
+        """Read the present value; 0 when it was never set."""
+        return self.values.get(_labels(labels), 0.0)
+
+
+class Counter(Metric):
+    """Only rises."""
+
+    def __init__(self, name: str, help_text: str) -> None:
+        super().__init__(name, help_text, "counter")
+
+    def add(self, amount: float = 1.0, **labels: str) -> None:
+        """Add to the count."""
+        key = _labels(labels)
+        self.values[key] = self.values.get(key, 0.0) + amount
+
+
+class Gauge(Metric):
+    """Rises and falls."""
+
+    def __init__(self, name: str, help_text: str) -> None:
+        super().__init__(name, help_text, "gauge")
+
+    def set(self, value: float, **labels: str) -> None:
+        """Set the present value."""
+        self.values[_labels(labels)] = value
+
+    def clear(self) -> None:
+        """Forget every label set, before a whole picture is set anew."""
+        self.values.clear()
+
+
+@dataclass
+class Distribution:
+    """One label set of a histogram: counts per bound (the last is +Inf), and the sum."""
+
+    counts: list[int]
+    sum: float = 0.0
+
+
+class Histogram(Metric):
+    """How observations spread over fixed bounds."""
+
+    def __init__(self, name: str, help_text: str, bounds: Sequence[float] = SECONDS) -> None:
+        super().__init__(name, help_text, "histogram")
+        self.bounds = tuple(bounds)
+        self.distributions: dict[Labels, Distribution] = {}
+
+    def observe(self, value: float, **labels: str) -> None:
+        """Count one observation."""
+        key = _labels(labels)
+        distribution = self.distributions.get(key)
+        if distribution is None:
+            distribution = self.distributions[key] = Distribution([0] * (len(self.bounds) + 1))
+        distribution.counts[bisect.bisect_left(self.bounds, value)] += 1
+        distribution.sum += value
+
+
+class Registry:
+    """Every metric of this process, by name."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[str, Metric] = {}
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter(list(self._metrics.values()))
+
+    def _add(self, metric: Metric) -> None:
+        if metric.name in self._metrics:
+            raise ValueError(f"metric {metric.name} is declared twice")
+        self._metrics[metric.name] = metric
+
+    def counter(self, name: str, help_text: str) -> Counter:
+        """Declare a counter; its name ends in ``_total``."""
+        metric = Counter(name, help_text)
+        self._add(metric)
+        return metric
+
+    def gauge(self, name: str, help_text: str) -> Gauge:
+        """Declare a gauge."""
+        metric = Gauge(name, help_text)
+        self._add(metric)
+        return metric
+
+    def histogram(self, name: str, help_text: str, bounds: Sequence[float] = SECONDS) -> Histogram:
+        """Declare a histogram."""
+        metric = Histogram(name, help_text, bounds)
+        self._add(metric)
+        return metric
+
+
+REGISTRY = Registry()
+"""The process's own registry; a service declares its metrics in it when its module is imported."""

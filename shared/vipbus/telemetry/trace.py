@@ -1,0 +1,125 @@
+"""Spans and W3C trace context, at no cost until someone listens.
+
+Every event carries a ``traceparent`` so that it can be followed from its cause to the kernel write. Without
+the usual ``OTEL_`` variables the ids are made here and nothing else happens; with them, the same calls make
+OpenTelemetry spans. The SDK is imported only then: start-up is failover time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+Kind = Literal["internal", "producer", "consumer"]
+_TRACEPARENT = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
+
+_tracer: Tracer | None = None
+
+
+class TraceContext(NamedTuple):
+    """Where an event stands in its trace (W3C Trace Context, level 1)."""
+
+    trace_id: str
+    """32 hexadecimal digits."""
+    span_id: str
+    """16 hexadecimal digits."""
+
+    @property
+    def traceparent(self) -> str:
+        """The header's value, sampled."""
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
+
+def parse_traceparent(header: str | None) -> TraceContext | None:
+    """Read a ``traceparent`` header; None when there is none or it is malformed, as W3C asks."""
+    match = _TRACEPARENT.match(header) if header else None
+    if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
+        return None
+    return TraceContext(match[1], match[2])
+
+
+def context_of(headers: Mapping[str, str] | None) -> TraceContext | None:
+    """Read the trace context of a message."""
+    return parse_traceparent(headers.get("traceparent")) if headers else None
+
+
+def use_tracer(tracer: Tracer) -> None:
+    """Make OpenTelemetry spans from now on."""
+    global _tracer  # noqa: PLW0603  # one tracer a process, set once at the start
+    _tracer = tracer
+
+
+def record(
+    name: str,
+    *,
+    parent: TraceContext | None = None,
+    links: Sequence[TraceContext] = (),
+    kind: Kind = "internal",
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    attributes: Mapping[str, str | int | float | bool] | None = None,
+    error: str = "",
+) -> TraceContext:
+    """Record one span that began and ended, and return its context for what it causes.
+
+    Times are nanoseconds since the epoch (``time.time_ns``); both default to now. Without a tracer only
+    the context is made. ``error`` marks the span as failed, in words.
+    """
+    if _tracer is None:
+        return TraceContext(parent.trace_id if parent else os.urandom(16).hex(), os.urandom(8).hex())
+    from vipbus.telemetry import otlp  # noqa: PLC0415  # the SDK is imported only where it is in use
+
+    return otlp.record_span(
+        _tracer,
+        name,
+        parent=parent,
+        links=links,
+        kind=kind,
+        start_ns=time.time_ns() if start_ns is None else start_ns,
+        end_ns=time.time_ns() if end_ns is None else end_ns,
+        attributes=attributes or {},
+        error=error,
+    )
+
+
+class Span:
+    """A span that is still open: its context may already be handed to what it causes."""
+
+    def __init__(self, name: str, context: TraceContext) -> None:
+        self.name = name
+        self.context = context
+        self.attributes: dict[str, str | int | float | bool] = {}
+        self.error = ""
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    parent: TraceContext | None = None,
+    links: Sequence[TraceContext] = (),
+    kind: Kind = "internal",
+    start_ns: int | None = None,
+    attributes: Mapping[str, str | int | float | bool] | None = None,
+) -> Iterator[Span]:
+    """Open a span around a block; an exception marks it failed and goes on.
+
+    ``start_ns`` sets its beginning back to when the cause was first seen.
+    """
+    if _tracer is None:
+        trace_id = parent.trace_id if parent else os.urandom(16).hex()
+        yield Span(name, TraceContext(trace_id, os.urandom(8).hex()))
+        return
+    from vipbus.telemetry import otlp  # noqa: PLC0415  # the SDK is imported only where it is in use
+
+    with otlp.open_span(
+        _tracer, name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes or {}
+    ) as opened:
+        yield opened

@@ -1,0 +1,274 @@
+"""The bus against a real nats-server: what the rest of the system relies on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.nats import NatsServer
+from tests.support.waiting import eventually_async
+from vipbus.bus import (
+    Bus,
+    BusAddress,
+    BusAwayError,
+    RefusedError,
+    StaleWriteError,
+    StateWriter,
+    conditions,
+    serve,
+)
+from vipbus.bus.connection import subject_headers
+from vipbus.contracts import HEALTH, MEMBER, Condition, ConfigRefused, Verdict
+from vipbus.telemetry import trace
+
+
+def verdict(
+    name: str = "up", *, server: str = "10-9-0-21_80", lease: int = 1, cause: str = "test"
+) -> Verdict:
+    return Verdict(
+        virtual_server="10-9-0-1_80_tcp",
+        real_server=server,
+        verdict=name,  # type: ignore[arg-type]  # the tests name only verdicts
+        cause=cause,
+        since=datetime(2026, 1, 1, tzinfo=UTC),
+        prober="p1",
+        lease=lease,
+    )
+
+
+@asynccontextmanager
+async def connected(server: NatsServer, source: str = "test") -> AsyncIterator[Bus]:
+    bus = Bus(BusAddress(url=server.url), source=source)
+    bus.start()
+    await bus.usable(10)
+    yield bus
+    await bus.close()
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 60))  # type: ignore[arg-type]  # an async def is a coroutine function
+
+
+def test_a_write_reaches_a_follow_whole_with_its_trace(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            follow = bus.follow(HEALTH)
+            await eventually_async(lambda: follow.live, "an empty bucket is followed")
+            context = trace.record("test")
+            revision = await bus.write(
+                HEALTH, verdict().key, msgspec.json.encode(verdict()), last=0, trace=context
+            )
+            await eventually_async(lambda: follow.entries, "the write arrives")
+            entry = follow.entries[verdict().key]
+            assert entry.value == verdict()
+            assert entry.revision == revision
+            assert entry.trace == context
+
+    run(story)
+
+
+def test_compare_and_set_refuses_a_stale_owner(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            context = trace.record("test")
+            body = msgspec.json.encode(verdict())
+            first = await bus.write(HEALTH, "a.b", body, last=0, trace=context)
+            with pytest.raises(StaleWriteError):
+                await bus.write(HEALTH, "a.b", body, last=0, trace=context)
+            assert await bus.write(HEALTH, "a.b", body, last=first, trace=context) > first
+
+    run(story)
+
+
+def test_a_killed_bus_leaves_the_picture_and_comes_back_whole(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus, connected(nats_server, "other") as other:
+            follow = bus.follow(HEALTH)
+            writer = StateWriter(other, HEALTH)
+            writer.set("a.b", verdict(), trace.record("test"))
+            await eventually_async(lambda: "a.b" in follow.entries, "the first write arrives")
+            nats_server.kill()
+            await eventually_async(lambda: not bus.connected, "the loss is noticed")
+            assert "a.b" in follow.entries
+            assert not follow.live
+            with pytest.raises(BusAwayError):
+                await bus.write(HEALTH, "x.y", b"{}", last=0, trace=trace.record("test"))
+            writer.set("a.b", verdict("down", cause="first"), trace.record("test"))
+            writer.set("a.b", verdict("down", cause="last"), trace.record("test"))
+            nats_server.start()
+            took = await eventually_async(
+                lambda: follow.live and follow.entries["a.b"].value.cause == "last", "the last value arrives"
+            )
+            assert took < 10
+            await writer.close()
+
+    run(story)
+
+
+def test_a_saved_picture_is_there_before_the_bus(nats_server: NatsServer, tmp_path: Path) -> None:
+    async def story() -> None:
+        saved = tmp_path / "health.json"
+        async with connected(nats_server) as bus:
+            follow = bus.follow(HEALTH, saved=saved)
+            await bus.write(HEALTH, "a.b", msgspec.json.encode(verdict()), last=0, trace=trace.record("test"))
+            await eventually_async(lambda: follow.entries, "the write arrives")
+            follow.save_now()
+        offline = Bus(BusAddress(url="nats://127.0.0.1:1"), source="offline")
+        again = offline.follow(HEALTH, saved=saved)
+        assert again.known
+        assert not again.live
+        assert again.entries["a.b"].value == verdict()
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"{",
+        b'{"bucket":"role","entries":{}}',
+        b"\xff\xfe",
+        b'{"bucket":"health","entries":{"a":{"revision":1,"body":"!"}}}',
+    ],
+)
+def test_a_damaged_saved_picture_is_ignored(tmp_path: Path, damage: bytes) -> None:
+    saved = tmp_path / "health.json"
+    saved.write_bytes(damage)
+    follow = Bus(BusAddress(url="nats://127.0.0.1:1"), source="offline").follow(HEALTH, saved=saved)
+    assert not follow.known
+    assert not follow.entries
+
+
+def test_a_body_that_is_no_document_leaves_the_last_good_one(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            follow = bus.follow(HEALTH)
+            context = trace.record("test")
+            last = await bus.write(HEALTH, "a.b", msgspec.json.encode(verdict()), last=0, trace=context)
+            for noise in (b"{", b"\xff", b"[]", b'{"verdict":"maybe"}', b"null"):
+                last = await bus.write(HEALTH, "a.b", noise, last=last, trace=context)
+            await eventually_async(lambda: "a.b" in follow.malformed, "the noise is seen")
+            assert follow.entries["a.b"].value == verdict()
+            await bus.write(HEALTH, "a.b", msgspec.json.encode(verdict("down")), last=last, trace=context)
+            await eventually_async(lambda: not follow.malformed, "a good body clears it")
+            assert follow.entries["a.b"].value.verdict == "down"
+
+    run(story)
+
+
+def test_a_displaced_owner_does_not_overwrite_its_successor(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+
+            def newer(current: Verdict, mine: Verdict) -> bool:
+                return current.lease <= mine.lease
+
+            old, new = (StateWriter(bus, HEALTH, may_replace=newer) for _ in range(2))
+            old.set("a.b", verdict(lease=1), trace.record("test"))
+            assert await old.flushed(5)
+            new.set("a.b", verdict("down", lease=2), trace.record("test"))
+            assert await new.flushed(5)
+            old.set("a.b", verdict("up", lease=1, cause="late"), trace.record("test"))
+            assert await old.flushed(5)
+            assert "a.b" in old.refused
+            _, body = await bus.revision(HEALTH, "a.b")
+            assert body is not None
+            assert msgspec.json.decode(body, type=Verdict).lease == 2
+            await old.close()
+            await new.close()
+
+    run(story)
+
+
+def test_a_lease_expires_and_can_be_taken_again(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            follow = bus.follow(MEMBER)
+            body = b'{"prober":"p1","since":"2026-01-01T00:00:00Z","targets":0}'
+            await bus.write(MEMBER, "p1", body, last=0, trace=trace.record("test"), ttl=1)
+            await eventually_async(lambda: "p1" in follow.entries, "the lease is seen")
+            await eventually_async(lambda: "p1" not in follow.entries, "the lease expires")
+            revision, present = await bus.revision(MEMBER, "p1")
+            assert present is None
+            await bus.write(MEMBER, "p1", body, last=revision, trace=trace.record("test"), ttl=1)
+
+    run(story)
+
+
+def test_history_keeps_every_write_and_every_event(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            last = 0
+            for number in range(5):
+                last = await bus.write(
+                    HEALTH,
+                    "a.b",
+                    msgspec.json.encode(verdict(cause=str(number))),
+                    last=last,
+                    trace=trace.record("test"),
+                )
+            event = ConfigRefused(router="r1", source="x.conf", reason="x.conf:1: no", running_revision=0)
+            await bus.publish(event, trace.record("test"))
+
+            async def read() -> list[tuple[str, str]]:
+                return [
+                    (m.subject, subject_headers(m)["ce-type"])
+                    async for m in bus.history("vipbus.>", follow=False)
+                ]
+
+            for _ in range(100):
+                seen = await read()
+                if len(seen) == 6:
+                    break
+            assert seen.count(("vipbus.state.health.a.b", "vipbus.state.health")) == 5
+            assert ("vipbus.event.config.r1.refused", "vipbus.event.config.refused") in seen
+
+    run(story)
+
+
+def test_services_are_found_and_answer(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            condition = Condition(
+                service="health-prober",
+                router=None,
+                instance_id="1",
+                version="0",
+                pid=1,
+                started=datetime(2026, 1, 1, tzinfo=UTC),
+                ready=False,
+                problems=("nothing to do",),
+            )
+
+            async def echo(body: bytes) -> bytes:
+                if not body:
+                    raise ValueError("say something")
+                return body
+
+            serve(bus, "health-prober", condition=lambda: condition, metadata={}, commands={"echo": echo})
+            await bus.request("vipbus.cmd.health-prober.echo", b"1")
+            assert await conditions(bus) == [condition]
+            with pytest.raises(RefusedError, match="say something"):
+                await bus.request("vipbus.cmd.health-prober.echo", b"")
+            with pytest.raises(BusAwayError, match="nobody serves"):
+                await bus.request("vipbus.cmd.nobody.echo", b"1")
+
+    run(story)
+
+
+def test_a_bus_that_is_not_there_is_said_in_one_line() -> None:
+    async def story() -> None:
+        bus = Bus(BusAddress(url="nats://127.0.0.1:1"), source="test")
+        bus.start()
+        with pytest.raises(BusAwayError, match=r"nats://127\.0\.0\.1:1 does not answer"):
+            await bus.usable(0.5)
+        await bus.close()
+
+    run(story)
