@@ -36,7 +36,8 @@ class NatsServer:
         self._config = directory / "nats.conf"
         authorization = f"authorization {{ token: {token} }}\n" if token else ""
         self._config.write_text(
-            f'listen: "127.0.0.1:{self.port}"\n{authorization}jetstream {{ store_dir: "{directory / "js"}" }}\n'
+            f'listen: "127.0.0.1:{self.port}"\n{authorization}'
+            f'jetstream {{ store_dir: "{directory / "js"}" }}\n'
         )
         self._log = directory / "nats.log"
         self._process: subprocess.Popen[bytes] | None = None

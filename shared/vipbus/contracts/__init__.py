@@ -1,6 +1,6 @@
 """Every message and state document that crosses the bus, and every subject and bucket."""
 
-from vipbus.contracts.commands import ReloadConfig, ReloadResult
+from vipbus.contracts.commands import COMMANDS, SERVICES, ReloadConfig, ReloadResult
 from vipbus.contracts.config import (
     Check,
     ConfigDocument,
@@ -58,6 +58,7 @@ from vipbus.contracts.tokens import address_token, name_token, virtual_server_to
 __all__ = [
     "ALL_SUBJECTS",
     "BUCKETS",
+    "COMMANDS",
     "CONFIG",
     "EVENTS",
     "EVENT_SUBJECTS",
@@ -65,6 +66,7 @@ __all__ = [
     "HISTORY_STREAM",
     "MEMBER",
     "ROLE",
+    "SERVICES",
     "STATE_SUBJECTS",
     "TABLE",
     "AddressRestored",

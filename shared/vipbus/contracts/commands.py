@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from vipbus.contracts.state import Condition
+
 
 class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Ask config-service to read a router's file again and apply it whole or refuse it whole."""
@@ -18,3 +20,38 @@ class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
     revisions: tuple[tuple[str, int], ...]
     reason: str = ""
+
+
+class CommandContract(msgspec.Struct, frozen=True, kw_only=True):
+    """One command: who serves it, what it takes (None: an empty body) and what it answers."""
+
+    service: str
+    verb: str
+    request: type[msgspec.Struct] | None
+    answer: type[msgspec.Struct]
+    summary: str
+
+
+SERVICES: tuple[str, ...] = ("config-service", "vrrp-agent", "health-prober", "ipvs-programmer")
+"""Every service, by the name under which it answers on the bus."""
+
+COMMANDS: tuple[CommandContract, ...] = (
+    *(
+        CommandContract(
+            service=service,
+            verb="condition",
+            request=None,
+            answer=Condition,
+            summary=f"How a {service} is: ready or not, and every problem in a line of its own.",
+        )
+        for service in SERVICES
+    ),
+    CommandContract(
+        service="config-service",
+        verb="reload",
+        request=ReloadConfig,
+        answer=ReloadResult,
+        summary="Read the file again and apply it as a whole, or refuse it as a whole.",
+    ),
+)
+"""Every command there is."""

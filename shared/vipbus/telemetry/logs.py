@@ -82,6 +82,7 @@ def configure(service: str, router: str | None, log_format: LogFormat, level: in
     root.handlers[:] = [_DroppingQueueHandler(backlog)]
     root.setLevel(level)
     logging.getLogger("nats").setLevel(logging.CRITICAL)  # the bus reports its own state, once, in our words
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # each retry is no event, giving up is
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     listener.start()
     import atexit  # noqa: PLC0415  # the last lines are the ones that matter

@@ -7,7 +7,7 @@ that are imported when the first scrape or the first export needs them.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -92,6 +92,8 @@ class Histogram(Metric):
         super().__init__(name, help_text, "histogram")
         self.bounds = tuple(bounds)
         self.distributions: dict[Labels, Distribution] = {}
+        self.forward: Callable[[float, dict[str, str]], None] | None = None
+        """Where each observation also goes: OpenTelemetry has no histogram that is read afterwards."""
 
     def observe(self, value: float, **labels: str) -> None:
         """Count one observation."""
@@ -101,6 +103,8 @@ class Histogram(Metric):
             distribution = self.distributions[key] = Distribution([0] * (len(self.bounds) + 1))
         distribution.counts[bisect.bisect_left(self.bounds, value)] += 1
         distribution.sum += value
+        if self.forward is not None:
+            self.forward(value, labels)
 
 
 class Registry:
@@ -108,6 +112,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._metrics: dict[str, Metric] = {}
+        self._on_declared: list[Callable[[Metric], None]] = []
 
     def __iter__(self) -> Iterator[Metric]:
         return iter(list(self._metrics.values()))
@@ -116,6 +121,14 @@ class Registry:
         if metric.name in self._metrics:
             raise ValueError(f"metric {metric.name} is declared twice")
         self._metrics[metric.name] = metric
+        for callback in self._on_declared:
+            callback(metric)
+
+    def each(self, callback: Callable[[Metric], None]) -> None:
+        """Call back for every metric that there is, and for each one that is declared later."""
+        for metric in self:
+            callback(metric)
+        self._on_declared.append(callback)
 
     def counter(self, name: str, help_text: str) -> Counter:
         """Declare a counter; its name ends in ``_total``."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -35,11 +37,11 @@ from opentelemetry.trace import (
 )
 
 from vipbus import __version__
-from vipbus.telemetry.metrics import Metric, Registry
+from vipbus.telemetry.metrics import Histogram, Metric, Registry
 from vipbus.telemetry.trace import Kind, Span, TraceContext
 
 _KINDS = {"internal": SpanKind.INTERNAL, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
-_FLUSH_MS = 2000
+_FLUSH_SECONDS = 2.0
 """How long a stop may wait for a receiver that does not answer."""
 
 
@@ -73,7 +75,7 @@ def start(service: str, router: str | None, registry: Registry) -> tuple[Tracer 
         tracing = TracerProvider(resource=resource, shutdown_on_exit=False)
         tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=500))
         tracer = tracing.get_tracer("vipbus", __version__)
-        stops += [lambda: tracing.force_flush(_FLUSH_MS), tracing.shutdown]
+        stops.append(tracing.shutdown)
     if wanted("metrics"):
         metering = MeterProvider(
             resource=resource,
@@ -81,16 +83,24 @@ def start(service: str, router: str | None, registry: Registry) -> tuple[Tracer 
             shutdown_on_exit=False,
         )
         _observe(metering, registry)
-        stops.append(lambda: metering.shutdown(_FLUSH_MS))
+        stops.append(metering.shutdown)
     if wanted("logs"):
         logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
-        logging.getLogger().addHandler(LoggingHandler(logger_provider=logs))
-        stops += [lambda: logs.force_flush(_FLUSH_MS), logs.shutdown]
+        handler = LoggingHandler(logger_provider=logs)
+        # an export that fails is logged; exporting that line would fail again, and so on
+        handler.addFilter(lambda record: not record.name.startswith(("opentelemetry", "urllib3")))
+        logging.getLogger().addHandler(handler)
+        stops.append(logs.shutdown)
 
     def stop() -> None:
-        for each in stops:
-            each()
+        # a receiver that is away is tried again for a minute; nobody's stop waits for that
+        flushing = [threading.Thread(target=each, daemon=True) for each in stops]
+        for thread in flushing:
+            thread.start()
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        for thread in flushing:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     return tracer, stop
 
@@ -103,12 +113,17 @@ def _observe(provider: MeterProvider, registry: Registry) -> None:
             Observation(value, dict(labels)) for labels, value in list(metric.values.items())
         ]
 
-    for metric in registry:
-        if metric.kind == "counter":
+    def export(metric: Metric) -> None:
+        if isinstance(metric, Histogram):
+            metric.forward = meter.create_histogram(
+                metric.name, description=metric.help, explicit_bucket_boundaries_advisory=metric.bounds
+            ).record
+        elif metric.kind == "counter":
             meter.create_observable_counter(metric.name, [reader(metric)], description=metric.help)
-        elif metric.kind == "gauge":
+        else:
             meter.create_observable_gauge(metric.name, [reader(metric)], description=metric.help)
-        # OpenTelemetry has no observable histogram; distributions are there for Prometheus
+
+    registry.each(export)
 
 
 def _otel_context(context: TraceContext) -> SpanContext:
