@@ -1,0 +1,94 @@
+# vipbus: what a developer and CI call. `make demo` shows it, `make test` proves it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# What the lab and the tests use beside Python: real peers, real tools, a compiler for the guest's shim.
+PACKAGES := busybox-static gcc iproute2 iputils-ping ipvsadm keepalived kmod libc6-dev linux-libc-dev procps \
+            tcpdump tshark
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+.PHONY: demo
+demo: packages $(VENV)/.installed ## Two routers, three real servers, a client: watch failover happen (a few minutes)
+	@$(BIN)/python -m tests.lab.guest -- $(BIN)/python -m tests.lab.demo
+
+.PHONY: test
+test: lint types imports test-unit test-contract test-lab ## Everything but compose; installs what it needs
+
+.PHONY: lint
+lint: $(VENV)/.installed ## Style and docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/.installed ## Strict types
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(VENV)/.installed ## Services never import each other; only the bus imports nats
+	$(BIN)/lint-imports
+
+.PHONY: test-unit
+test-unit: packages $(VENV)/.installed ## Pure cores and small edges
+	$(BIN)/pytest tests/unit
+
+.PHONY: test-contract
+test-contract: packages $(VENV)/.installed ## Against a real nats-server, real keepalived, real namespaces
+	$(BIN)/pytest tests/contract
+
+.PHONY: test-lab
+test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
+	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest -p no:cacheprovider -m ipvs \
+	    tests/lab tests/contract/test_ipvs_kernel.py
+
+.PHONY: test-compose
+test-compose: $(VENV)/.installed ## docker compose up, for real; needs a Docker engine
+	$(BIN)/pytest tests/compose
+
+.PHONY: test-pythons
+test-pythons: packages ## Unit and contract tests on the other Pythons that are here
+	@for version in 3.12 3.13; do \
+	    python=$$(tests/support/find-python $$version) || { echo "skipped: no Python $$version here"; continue; }; \
+	    $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv-$$version test-unit test-contract; \
+	done
+
+.PHONY: packages
+packages:
+	@missing=$$(for package in $(PACKAGES); do \
+	    dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done); \
+	if [ -n "$$missing" ]; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update -q >/dev/null && \
+	        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing >/dev/null; \
+	    else \
+	        echo "not installed (run as root, or install them): $$(echo $$missing)"; \
+	    fi; \
+	fi
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: requirements
+requirements: $(VENV)/.installed ## Pin every dependency again, by hash and without addresses
+	@for extra in run vrrp-agent ipvs-programmer health-prober config-service telemetry; do \
+	    $(BIN)/uv pip compile pyproject.toml --extra $$extra $(COMPILE) -o requirements/$$extra.txt; done
+	@$(BIN)/uv pip compile pyproject.toml --extra run --group dev $(COMPILE) -o requirements/dev.txt
+COMPILE := --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q
+
+.PHONY: asyncapi
+asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json from the contracts
+	$(BIN)/python -m vipbus.contracts.asyncapi > docs/asyncapi.json
+
+.PHONY: clean
+clean: ## Remove what make made
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artifacts
