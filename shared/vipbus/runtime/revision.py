@@ -42,7 +42,8 @@ class Revisions:
     """The last whole revision of each router, taken from the entries of the bucket ``config``.
 
     While a revision is being written the entities differ from what the head names; until the head comes
-    whose digest fits, the revision before stays.
+    whose digest fits, the revision before stays. It also stays when the head is not there: a bus that lost
+    its store looks empty, and that is no reason to give up an address.
     """
 
     def __init__(self) -> None:
@@ -61,15 +62,12 @@ class Revisions:
     def update(self, entries: Mapping[str, Entry[ConfigDocument]], router: str | None = None) -> set[str]:
         """Take what is new and whole; return the tokens of the routers that changed.
 
-        ``router`` limits the work to one router. A router whose head is gone is gone.
+        ``router`` limits the work to one router.
         """
         heads = {key[: -len(".head")]: entry for key, entry in entries.items() if key.endswith(".head")}
         if router is not None:
             heads = {token: entry for token, entry in heads.items() if token == name_token(router)}
-        changed = {token for token in self._whole if token not in heads}
-        for token in changed:
-            del self._whole[token]
-            self._seen.pop(token, None)
+        changed: set[str] = set()
         new = {token: entry for token, entry in heads.items() if self._seen.get(token) != entry.revision}
         for token, entry in new.items():
             revision = _whole_revision(token, entry, entries)
