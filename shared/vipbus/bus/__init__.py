@@ -4,6 +4,7 @@ from vipbus.bus.address import BusAddress, NoBusError
 from vipbus.bus.connection import Bus
 from vipbus.bus.errors import BusAwayError, BusError, RefusedError, StaleWriteError
 from vipbus.bus.follow import Entry, Follow
+from vipbus.bus.records import Record, records
 from vipbus.bus.service import Command, conditions, serve
 from vipbus.bus.writer import StateWriter
 
@@ -16,9 +17,11 @@ __all__ = [
     "Entry",
     "Follow",
     "NoBusError",
+    "Record",
     "RefusedError",
     "StaleWriteError",
     "StateWriter",
     "conditions",
+    "records",
     "serve",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings
+from vipbus.runtime.supervision import RESTARTED
 from vipbus.telemetry import logs
 from vipbus.telemetry.metrics import REGISTRY
 
@@ -130,7 +131,35 @@ def connect(service: str, settings: Settings, readiness: Readiness) -> Life:
     source = f"{service}/{settings.router}" if settings.router else service
     bus = Bus(address, source=source)
     readiness.watch("bus", lambda: "" if bus.connected else f"the bus at {address} is away: {bus.problem}")
-    return Life(settings=settings, readiness=readiness, bus=bus)
+    life = Life(settings=settings, readiness=readiness, bus=bus)
+    announce_restart(life)
+    return life
+
+
+def announce_restart(life: Life, environ: Mapping[str, str] = os.environ) -> None:
+    """Publish `ServiceRestarted` when the bus is there, if a supervisor says that this is a restart.
+
+    The supervisor itself has no connection to the bus: it must not depend on what it restarts.
+    """
+    restarts, _, reason = environ.get(RESTARTED, "").partition(" ")
+    router = life.readiness.router
+    if not restarts.isdigit() or not router:
+        return
+    from vipbus.contracts import ServiceRestarted  # noqa: PLC0415  # only after a death
+    from vipbus.telemetry import trace  # noqa: PLC0415
+
+    event = ServiceRestarted(
+        router=router, service=life.readiness.service, reason=reason, restarts=int(restarts)
+    )
+    said = False
+
+    async def say() -> None:
+        nonlocal said
+        if not said:
+            said = True  # from here on the bus keeps it until it is taken
+            await life.bus.publish(event, trace.record("restart"))
+
+    life.bus.when_ready(say)
 
 
 def listen(life: Life) -> None:

@@ -1,0 +1,113 @@
+"""The processes of one router: what each is started with, what it may do, how long it may take to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from vipbus.runtime.privileges import Capability
+from vipbus.runtime.settings import ListenAddress
+from vipbus.telemetry.logs import LogFormat
+
+NATS_SERVER = "nats-server"
+STOP_ORDER = ("vrrp-agent", "ipvs-programmer", "health-prober", "config-service", NATS_SERVER)
+"""Addresses leave before the table behind them is cleared, and all of it is told while the bus is there."""
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True):
+    """One process."""
+
+    name: str
+    command: tuple[str, ...]
+    capabilities: tuple[Capability, ...] = ()
+    """All that it holds after its exec."""
+    stop_within: float = 3.0
+    """Seconds from SIGTERM to SIGKILL."""
+    on_parent_death: signal.Signals = signal.SIGTERM
+    environment: tuple[tuple[str, str], ...] = ()
+    log_file: Path | None = None
+    """Where its stdout and stderr go; None: to the supervisor's own stderr."""
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``vipbus run`` was told."""
+
+    file: Path
+    router: str | None
+    state_dir: Path
+    bus: str | None
+    log: LogFormat
+    standby: str
+    bus_port: int
+    metrics: ListenAddress | None
+    """Where config-service answers ``/metrics``; the other services on the ports after it."""
+
+
+def python_module(module: str, *arguments: str) -> tuple[str, ...]:
+    """Make the command that runs a module with this interpreter.
+
+    ``-P`` keeps the current directory out of the module path: root may stand anywhere.
+    """
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def check_config(settings: RunSettings) -> Child:
+    """Make the check of the file, which prints the router's name."""
+    named = ("--router", settings.router) if settings.router else ()
+    return Child(
+        name="config check",
+        command=python_module("config_service", "check", str(settings.file), "--print-router", *named),
+        capabilities=(Capability.DAC_READ_SEARCH,),
+        stop_within=1.0,
+    )
+
+
+def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
+    """Make the services of a router, in the order in which they start."""
+    listens = _listen_arguments(settings.metrics)
+    common = ("--router", router, "--state-dir", str(settings.state_dir), "--log", settings.log)
+    return (
+        Child(
+            name="config-service",
+            command=python_module("config_service", "--file", str(settings.file), *common, *listens[0]),
+            # the operator's file may belong to someone else
+            capabilities=(Capability.DAC_READ_SEARCH,),
+        ),
+        Child(
+            name="vrrp-agent",
+            command=python_module("vrrp_agent", *common, *listens[1]),
+            capabilities=(
+                Capability.NET_ADMIN,
+                Capability.NET_RAW,
+                Capability.SYS_NICE,  # SCHED_FIFO
+                Capability.IPC_LOCK,  # mlockall
+            ),
+            # it waits for its successor's advertisement before the addresses go
+            stop_within=6.0,
+        ),
+        Child(
+            name="ipvs-programmer",
+            command=python_module(
+                "ipvs_programmer", *common, *listens[3], "--standby", settings.standby, "--on-stop", "remove"
+            ),
+            capabilities=(
+                Capability.NET_ADMIN,
+                Capability.SYS_MODULE,  # modprobe ip_vs
+            ),
+            stop_within=10.0,
+            # Without a supervisor all end at once and nobody keeps the order. A killed programmer leaves the
+            # table, so that the agent still hands over with one behind the address; the next run adopts it.
+            on_parent_death=signal.SIGKILL,
+        ),
+        Child(name="health-prober", command=python_module("health_prober", *common, *listens[2])),
+    )
+
+
+def _listen_arguments(first: ListenAddress | None) -> list[tuple[str, ...]]:
+    if first is None:
+        return [()] * 4
+    host = f"[{first.host}]" if ":" in first.host else first.host
+    return [("--listen", f"{host}:{first.port + offset}") for offset in range(4)]

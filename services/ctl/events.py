@@ -1,0 +1,69 @@
+"""``vipbus events``: replay what happened and follow what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from ctl.subject import pattern
+from ctl.summary import cloud_event, line
+from vipbus.bus import Bus, BusAwayError, NoBusError, records
+from vipbus.bus.address import BusAddress, find
+
+EXIT_USAGE = 2
+EXIT_NO_BUS = 3
+_BUS_WITHIN = 3.0
+"""Seconds until the bus counts as away."""
+
+
+def main(*, bus: str | None, state_dir: Path, subject: str, follow: bool, as_json: bool) -> int:
+    """Print the events of a subject; return the exit status."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
+    try:
+        wanted = pattern(subject)
+        address = find(bus, state_dir)
+    except ValueError as error:
+        return _complain(str(error), EXIT_USAGE)
+    except NoBusError as error:
+        return _complain(str(error), EXIT_NO_BUS)
+    status = asyncio.run(_print(address, wanted, follow=follow, as_json=as_json))
+    sys.stdout.flush()
+    return status
+
+
+def _complain(text: str, status: int) -> int:
+    sys.stderr.write(f"vipbus events: {text}\n")
+    return status
+
+
+async def _print(address: BusAddress, wanted: str, *, follow: bool, as_json: bool) -> int:
+    bus = Bus(address, source="vipbus-events")
+    bus.start()
+    seen = 0
+    told = False
+    try:
+        while True:
+            try:
+                await bus.usable(_BUS_WITHIN)
+                told = False
+                async for record in records(bus, wanted, after=seen, follow=follow):
+                    seen = record.sequence
+                    text = cloud_event(record) if as_json else line(record).encode(errors="replace")
+                    sys.stdout.buffer.write(text + b"\n")
+                    if follow:
+                        sys.stdout.buffer.flush()
+            except BusAwayError as error:
+                if not follow:
+                    return _complain(str(error), EXIT_NO_BUS)
+                if bus.closed.is_set():
+                    return _complain(f"{error}; it wants no more of this client", EXIT_NO_BUS)
+                if not told:
+                    told = True
+                    _complain(f"{error}; waiting for it", 0)
+                await asyncio.sleep(0.1)
+            else:
+                return 0
+    finally:
+        await bus.close()

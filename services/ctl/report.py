@@ -1,0 +1,127 @@
+"""What ``vipbus status`` says; ``--json`` prints exactly this."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ctl.supervisor_file import ChildState
+from vipbus.contracts import Destination, ForwardingMethod, Protocol, RoleName, VerdictName
+
+
+class BusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The bus."""
+
+    url: str
+    connected: bool
+    problem: str = ""
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``vipbus run`` of this state directory."""
+
+    pid: int
+    router: str
+    file: str
+    since: datetime
+    runs: bool
+    processes: tuple[ChildState, ...]
+
+
+class InstanceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance on one router."""
+
+    name: str
+    role: RoleName | None
+    """None: nothing was ever said of it."""
+    current: bool
+    """False: its vrrp-agent does not answer and this is the last that it said."""
+    virtual_router_id: int
+    interface: str
+    addresses: tuple[str, ...]
+    priority: int
+    epoch: int = 0
+    since: datetime | None = None
+    cause: str = ""
+    active_router: str | None = None
+
+
+class RouterReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A router with a configuration."""
+
+    name: str
+    revision: int
+    whole: bool
+    source: str
+    accepted_at: datetime
+    instances: tuple[InstanceReport, ...] = ()
+
+
+class TableReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual server in one router's kernel."""
+
+    router: str
+    wanted: bool
+    """True where the router must have it now: it is active, or the address belongs to no instance."""
+    programmed: bool
+    current: bool
+    """False: the router's ipvs-programmer does not answer and this is the last that it said."""
+    destinations: tuple[Destination, ...] = ()
+    since: datetime | None = None
+    cause: str = ""
+    error: str = ""
+
+
+class RealServerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool's member."""
+
+    address: str
+    port: int
+    weight: int
+    checked: bool
+    verdict: VerdictName
+    cause: str = ""
+    since: datetime | None = None
+
+
+class VirtualServerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual server: its pool, and its table on each router that has it."""
+
+    id: str
+    address: str
+    port: int
+    protocol: Protocol
+    scheduler: str
+    forwarding: ForwardingMethod
+    persistence_timeout: int | None
+    tables: tuple[TableReport, ...]
+    real_servers: tuple[RealServerReport, ...]
+
+
+class ServiceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One process that answered."""
+
+    name: str
+    router: str | None
+    pid: int
+    since: datetime
+    ready: bool
+    revisions: tuple[tuple[str, int], ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    ready: bool
+    time: datetime
+    bus: BusReport
+    run: RunReport | None = None
+    routers: tuple[RouterReport, ...] = ()
+    virtual_servers: tuple[VirtualServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = ()
+    not_ready: tuple[str, ...] = ()
+    """Everything that is wrong, one line each: what, and what to do."""
+    notes: tuple[str, ...] = ()
+    """What is odd and stops nothing."""

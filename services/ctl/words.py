@@ -1,0 +1,50 @@
+"""How things are written for people: addresses, times, and text that came from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+_IPV4 = re.compile(r"^(\d+-\d+-\d+-\d+)_(\d+)(?:_([a-z]+))?$")
+_IPV6 = re.compile(r"^([0-9a-f-]*-[0-9a-f-]*-[0-9a-f-]*)_(\d+)(?:_([a-z]+))?$")
+
+
+def plain(text: str) -> str:
+    """Make a text that came over the bus harmless in a terminal: one line, no control characters."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def endpoint(address: str, port: int) -> str:
+    """Write an address and port as ipvsadm(8) does: an IPv6 address in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def from_token(token: str) -> str:
+    """Write an address's subject token as the address; what is no such token stays as it is."""
+    if match := _IPV4.match(token):
+        text = endpoint(match[1].replace("-", "."), int(match[2]))
+    elif match := _IPV6.match(token):
+        text = endpoint(match[1].replace("-", ":"), int(match[2]))
+    else:
+        return plain(token)
+    return f"{text} {match[3].upper()}" if match[3] else text
+
+
+def count(number: int, thing: str) -> str:
+    """Count things: ``1 destination``, ``2 destinations``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def span(seconds: float) -> str:
+    """Write a length of time in one unit, never rounded up."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(max(0.0, seconds))} s"
+
+
+def since(then: datetime, now: datetime) -> str:
+    """Write a moment in local time and how long ago it was; the date only when it was another day."""
+    local, today = then.astimezone(), now.astimezone()
+    form = "%H:%M:%S" if local.date() == today.date() else "%Y-%m-%d %H:%M:%S"
+    return f"{local.strftime(form)} ({span((now - then).total_seconds())})"
