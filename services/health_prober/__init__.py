@@ -1,1 +1,1 @@
-"""TODO."""
+"""Runs the checks of real servers; any number of replicas share the work; writes verdicts."""

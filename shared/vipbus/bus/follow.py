@@ -63,6 +63,8 @@ class Follow(Generic[T]):
         """True while what is here is what the bus has; False while it is only the last that was known."""
         self.known = False
         """True once a whole picture was read, from the bus or from the file."""
+        self.revision = 0
+        """The bucket's revision that was read last, deletions and expiries included; 0 before any."""
         self.malformed: dict[str, str] = {}
         """Keys whose last body could not be read, and why; their last good value stays."""
         self._entries: dict[str, Entry[T]] = {}
@@ -73,6 +75,7 @@ class Follow(Generic[T]):
         self._subscription: Subscription | None = None
         self._generation = 0
         self._incoming: dict[str, Entry[T]] | None = None
+        self._incoming_revision = 0
         if saved is not None:
             self._load(saved)
 
@@ -93,6 +96,7 @@ class Follow(Generic[T]):
         self._generation += 1
         generation = self._generation
         self._incoming = {}
+        self._incoming_revision = 0
 
         async def receive(message: Msg) -> None:
             if generation == self._generation:
@@ -147,14 +151,17 @@ class Follow(Generic[T]):
                 self.malformed.pop(key, None)
                 target[key] = Entry(value, metadata.sequence.stream, message.data, context_of(head))
         if self._incoming is not None:
+            self._incoming_revision = metadata.sequence.stream
             if metadata.num_pending == 0:
                 self._whole()
             return
+        self.revision = metadata.sequence.stream
         self._changed()
 
     def _whole(self) -> None:
         assert self._incoming is not None  # noqa: S101  # only called while a picture comes in
         self._entries, self._incoming = self._incoming, None
+        self.revision = self._incoming_revision
         self.live = self.known = True
         self._changed()
 

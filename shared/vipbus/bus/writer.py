@@ -147,7 +147,7 @@ class StateWriter(Generic[T]):
                 time=pending.time,
             )
         except StaleWriteError:
-            self._revisions.pop(key)
+            self._revisions.pop(key, None)  # may be gone: forgotten or cleared by a reconnect meanwhile
             await self._write(key, pending)
             return
         self._revisions[key] = revision

@@ -1,0 +1,248 @@
+"""The edge: configuration, membership and verdicts come in from the bus, work goes to the engine and back.
+
+Everything is level-triggered: whatever changes wakes one loop, which looks at the whole again. Nothing here
+waits for the bus. While it is away the last assignment stays and probing goes on; what was found is compared
+with what stands when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+from health_prober import engine, metrics, sharing
+from health_prober.lease import Lease
+from health_prober.publisher import Publisher
+from health_prober.targets import Target, address_of, everything_known, targets_of
+from health_prober.verdicts import Book
+from vipbus.contracts import CONFIG, HEALTH, MEMBER, Check, VerdictName, name_token
+from vipbus.runtime.revision import Revisions
+
+if TYPE_CHECKING:
+    from vipbus.runtime.life import Life
+
+log = logging.getLogger(__name__)
+
+CONFIGURATION = "a configuration"
+LEASE = "a lease"
+WAITS_FOR = (CONFIGURATION, LEASE)
+"""What must have happened before a prober is ready."""
+_ALONE_AFTER = 1.0
+"""Seconds after which a prober that never heard of others probes everything alone."""
+_LAST_WORDS = 0.2
+"""Seconds that a stop waits for verdicts on their way."""
+
+
+def default_id() -> str:
+    """Name a replica so that no two share a name, also in containers that share a process id."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+class Prober:
+    """One replica."""
+
+    def __init__(self, life: Life, prober: str) -> None:
+        self._life = life
+        self._me = name_token(prober)
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._crashed: asyncio.Future[None] = self._loop.create_future()
+        self._config_changed = True
+        self._alone = False
+        self._health_was_live = False
+        self._members: frozenset[str] | None = None
+        self._revisions = Revisions()
+        self._targets: dict[str, Target] = {}
+        self._book = Book()
+        bus = life.bus
+        self._config = bus.follow(
+            CONFIG, on_change=self._note_config, saved=life.settings.state_dir / "health-prober.config.json"
+        )
+        self._member = bus.follow(MEMBER, on_change=self._wake.set)
+        self._health = bus.follow(HEALTH, on_change=self._note_health)
+        self._lease = Lease(
+            bus,
+            prober,
+            targets=lambda: len(self._book.targets),
+            on_renewed=self._note_lease,
+            on_problem=lambda text: life.readiness.problem("lease", text),
+        )
+        self._publisher = Publisher(
+            bus,
+            self._book,
+            self._health,
+            prober=prober,
+            may_write=self._may_write,
+            token=lambda: self._member.revision,
+        )
+        self._engine = engine.Engine(
+            limit=engine.raise_descriptor_limit(),
+            on_outcomes=lambda found: self._call(self._found, found),
+            on_trouble=lambda text: life.readiness.problem("probing", text),
+            on_crash=lambda error: self._call(self._crash, error),
+        )
+        bus.on_change.append(self._note_bus)
+        life.readiness.revisions_from(self._revisions.numbers)
+        life.readiness.watch("verdicts", self._unprobed)
+
+    async def run(self) -> None:
+        """Probe until told to stop; then give up the lease, so that others go on at once."""
+        self._engine.start()
+        log.info("prober %s starts", self._me)
+        self._loop.call_later(_ALONE_AFTER, self._note_patience)
+        keeping = asyncio.ensure_future(self._lease.keep())
+        reconciling = asyncio.ensure_future(self._reconcile_for_ever())
+        stopping = asyncio.ensure_future(self._life.stopping.wait())
+        try:
+            await asyncio.wait(
+                (keeping, reconciling, stopping, self._crashed), return_when=asyncio.FIRST_COMPLETED
+            )
+            for essential in (keeping, reconciling, self._crashed):
+                if essential.done():
+                    essential.result()
+        finally:
+            for task in (keeping, reconciling, stopping):
+                task.cancel()
+            await asyncio.gather(keeping, reconciling, stopping, return_exceptions=True)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        if self._life.bus.connected:
+            await self._publisher.flushed(_LAST_WORDS)
+            await self._lease.give_up()
+        self._engine.stop()
+        await self._publisher.close()
+        self._config.save_now()
+
+    # ---- what wakes the loop
+
+    def _note_config(self) -> None:
+        self._config_changed = True
+        self._wake.set()
+
+    def _note_health(self) -> None:
+        # a verdict that someone else wrote is looked at with the next renewal of the lease
+        if self._health.live != self._health_was_live:
+            self._wake.set()
+
+    def _note_lease(self) -> None:
+        self._life.readiness.done(LEASE)
+        self._wake.set()
+
+    def _note_patience(self) -> None:
+        self._alone = True
+        self._wake.set()
+
+    def _note_bus(self) -> None:
+        if not self._life.bus.connected:
+            self._health_was_live = False
+            self._publisher.bus_lost()
+        self._wake.set()
+
+    # ---- from the engine's thread
+
+    def _call(self, function: object, argument: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(function, argument)  # type: ignore[arg-type]  # any callable of one argument
+
+    def _found(self, outcomes: list[engine.Outcome]) -> None:
+        for outcome in outcomes:
+            self._publisher.found(outcome)
+
+    def _crash(self, error: BaseException) -> None:
+        if not self._crashed.done():
+            self._crashed.set_exception(error)
+
+    # ---- the loop
+
+    async def _reconcile_for_ever(self) -> None:
+        while True:
+            self._reconcile()
+            await self._wake.wait()
+            self._wake.clear()
+
+    def _reconcile(self) -> None:
+        stale = self._read_config()
+        members = self._membership()
+        health_is_news = self._health.live and not self._health_was_live
+        self._health_was_live = self._health.live
+        if members is not None and (stale or health_is_news or members != self._members):
+            self._share(members)
+        if not self._in_touch:
+            return
+        known = (
+            self._targets.keys()
+            if self._config.live and everything_known(self._config.entries, self._revisions.routers)
+            else None
+        )
+        doubtful = self._publisher.audit(known)
+        if doubtful:
+            self._tell_engine(self._book.doubt(doubtful, self._publisher.standing))
+
+    def _read_config(self) -> bool:
+        """Take what is new in the configuration; True if anything was."""
+        if not self._config_changed:
+            return False
+        self._config_changed = False
+        if not self._revisions.update(self._config.entries):
+            return False
+        self._targets = targets_of(self._revisions.routers.values())
+        self._life.readiness.done(CONFIGURATION)
+        return True
+
+    def _membership(self) -> frozenset[str] | None:
+        """Tell who shares the work: as the bus says while this replica is part of it, else as it last was.
+
+        None: not known yet, and it may still come.
+        """
+        if self._member.live and self._me in self._member.entries:
+            return frozenset(self._member.entries)
+        if self._members is None and self._alone and not self._member.live:
+            log.warning("no other prober is known of while the bus is away: probing everything alone")
+            return frozenset({self._me})
+        return self._members
+
+    def _share(self, members: frozenset[str]) -> None:
+        if members != self._members:
+            log.info("%d prober(s) share the work: %s", len(members), ", ".join(sorted(members)))
+        self._members = members
+        addresses = {target.address for target in self._targets.values()}
+        mine = sharing.led_by(self._me, members, addresses)
+        led = {key: target for key, target in self._targets.items() if target.address in mine}
+        if led.keys() != self._book.targets.keys():
+            log.info("leading %d of %d real servers", len(led), len(self._targets))
+        orders = self._book.lead(led, self._publisher.standing)
+        self._publisher.keep_only(lambda key: sharing.leader(members, address_of(key)) == self._me)
+        self._publisher.again()
+        self._tell_engine(orders)
+        metrics.MEMBERS.set(len(members))
+        metrics.TARGETS.set(len(led))
+        metrics.CHECKS.set(len(orders))
+
+    def _tell_engine(self, checks: dict[Check, VerdictName | None]) -> None:
+        self._engine.assign(engine.Orders(self._book.order, checks))
+
+    # ---- what may be said
+
+    @property
+    def _in_touch(self) -> bool:
+        """True while this replica knows what stands and who leads, and has a lease itself."""
+        return (
+            self._life.bus.connected
+            and self._member.live
+            and self._health.live
+            and self._lease.held
+            and self._me in self._member.entries
+        )
+
+    def _may_write(self, key: str) -> bool:
+        return self._in_touch and sharing.leader(self._member.entries, address_of(key)) == self._me
+
+    def _unprobed(self) -> str:
+        count = self._book.unknown
+        return f"{count} real server{'s' if count > 1 else ''} not probed yet" if count else ""

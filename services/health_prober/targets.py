@@ -1,0 +1,80 @@
+"""What is to be checked: the configurations of all routers, turned into real servers and distinct checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vipbus.contracts import Check, ConfigDocument, Head
+from vipbus.runtime.revision import Revision
+
+if TYPE_CHECKING:
+    from vipbus.bus import Entry
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A real server of a virtual server, with every distinct check that any router asks for."""
+
+    virtual_server: str
+    real_server: str
+    where: str
+    """Its address and port for people: ``10.9.0.21:80``, ``[2001:db8::21]:80``."""
+    checks: tuple[Check, ...]
+    """At least one: whoever is not checked has no verdict."""
+
+    @property
+    def key(self) -> str:
+        """Where its verdict stands in the bucket ``health``."""
+        return f"{self.virtual_server}.{self.real_server}"
+
+    @property
+    def address(self) -> str:
+        """The token of its address without the port: what replicas share the work by."""
+        return address_of(self.key)
+
+
+def address_of(key: str) -> str:
+    """Take the address's token out of a key of the bucket ``health``.
+
+    From the key alone, so that the replicas agree also on who clears up after a server that is gone.
+    """
+    return key.rpartition(".")[2].rpartition("_")[0]
+
+
+def place(address: str, port: int) -> str:
+    """Write an address and port for people (RFC 3986 brackets around IPv6)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def targets_of(revisions: Iterable[Revision]) -> dict[str, Target]:
+    """Gather every checked real server of every router, by key; routers that share one share its verdict."""
+    found: dict[str, Target] = {}
+    for revision in revisions:
+        for server in revision.real_servers:
+            if not server.checks:
+                continue
+            target = Target(
+                virtual_server=server.virtual_server,
+                real_server=server.id,
+                where=place(server.address, server.port),
+                checks=server.checks,
+            )
+            before = found.get(target.key)
+            checks = {*target.checks, *(before.checks if before is not None else ())}
+            found[target.key] = msgspec.structs.replace(target, checks=tuple(sorted(checks, key=repr)))
+    return found
+
+
+def everything_known(entries: Mapping[str, Entry[ConfigDocument]], revisions: Mapping[str, Revision]) -> bool:
+    """Say whether ``revisions`` holds all there is: every router's newest configuration, whole.
+
+    Only then is a real server that is in none of them really gone. Entities come before the head that
+    names them, so a router that is just being published has keys and no head yet.
+    """
+    routers = {key.partition(".")[0] for key in entries}
+    heads = {key.partition(".")[0]: entry.value for key, entry in entries.items() if key.endswith(".head")}
+    return routers == set(heads) == set(revisions) and all(
+        isinstance(head, Head) and revisions[token].head == head for token, head in heads.items()
+    )
