@@ -1,0 +1,41 @@
+"""``python -m config_service``: check a file, or serve the files of one or more routers."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the service, or ``check FILE``; return the exit status."""
+    if arguments[:1] == ["check"]:
+        from config_service.check import check  # noqa: PLC0415  # a check needs no bus
+
+        return check(arguments[1:])
+    # a reload that comes before the first reading is done by it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from config_service.service import WAITS_FOR, ConfigService, source  # noqa: PLC0415
+    from vipbus.runtime import life  # noqa: PLC0415
+    from vipbus.runtime.settings import service_parser, settings_from  # noqa: PLC0415
+
+    parser = service_parser("config-service", "Validate configuration files and publish them as revisions.")
+    parser.add_argument(
+        "--file",
+        action="append",
+        required=True,
+        metavar="[ROUTER=]FILE",
+        help="a router's configuration; may be given several times, once a router",
+    )
+    options = parser.parse_args(arguments)
+    settings = settings_from(options)
+
+    async def work(alive: life.Life) -> None:
+        sources = [source(option, settings.router) for option in options.file]
+        await ConfigService(alive, sources).run()
+
+    return life.run("config-service", settings, work, waits_for=WAITS_FOR)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

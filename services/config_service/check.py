@@ -1,0 +1,33 @@
+"""``check``: say whether a file would be accepted, and nothing else happens."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from config_service.load import load
+from config_service.problems import ConfigError
+from vipbus.runtime.life import EXIT_USAGE
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Check a file: 0 and a summary on stdout, or 2 and ``file:line: reason`` lines on stderr."""
+    parser = argparse.ArgumentParser(prog="config-service check", description="Check a configuration file.")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--router", metavar="NAME", help="the router it is for (default: what the file says)")
+    parser.add_argument("--print-router", action="store_true", help="on success print only the router's name")
+    options = parser.parse_args(arguments)
+    try:
+        configuration = load(options.file, options.router)
+    except ConfigError as error:
+        sys.stderr.write("\n".join(error.lines()) + "\n")
+        return EXIT_USAGE
+    for warning in configuration.warnings:
+        sys.stderr.write(f"{warning.file}:{warning.line}: warning: {warning.text}\n")
+    answer = (
+        configuration.router if options.print_router else f"{configuration.source}: {configuration.summary}"
+    )
+    sys.stdout.write(answer + "\n")
+    return 0

@@ -1,0 +1,188 @@
+r"""The words and braces of keepalived.conf(5), line by line.
+
+Comments begin with ``#`` or ``!`` anywhere outside quotes. Quotes are ``"`` and ``'``; inside and outside of
+them ``\`` escapes the next character, and before the line's end it continues the line. Braces part words
+even without blanks around them, as they do for keepalived.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from config_service.problems import RefusedError, Report, quoted
+
+
+class Brace(enum.Enum):
+    """A brace of the language; a quoted one is part of a word."""
+
+    OPEN = "{"
+    CLOSE = "}"
+
+
+Part = str | Brace
+
+
+class Line(NamedTuple):
+    """The parts of one line, continuation lines included; never without parts."""
+
+    number: int
+    parts: list[Part]
+
+
+_BRACES: Final = {"{": Brace.OPEN, "}": Brace.CLOSE}
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_HARD: Final = re.compile(r"[^\t\x20-\x7e]|[\"'\\$~]")
+"""Whatever needs the scanner; other lines are split at blanks and braces by one regular expression."""
+_COMMENT: Final = re.compile(r"[#!]")
+_EASY: Final = re.compile(r"[{}]|[^ \t{}]+")
+_PARAMETER: Final = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{)")
+_GENERATOR: Final = re.compile(r"~(?:SEQ|LST)\(")
+_ESCAPES: Final = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_OCTAL: Final = re.compile(r"[0-7]{1,3}")
+_HEXADECIMAL: Final = re.compile(r"x([0-9A-Fa-f]{1,2})")
+
+
+def lines(text: str, file: str, report: Report) -> Iterator[Line]:
+    """Split a file's text; what is wrong goes into the report, and the reading goes on with the next line."""
+    scanner: _Scanner | None = None
+    number = 0
+    for number, raw in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if scanner is None and _HARD.search(raw) is None:
+            if parts := _split(raw):
+                yield Line(number, parts)
+            continue
+        scanner = scanner or _Scanner(number)
+        try:
+            if scanner.take(raw):
+                continue
+            parts = scanner.parts
+        except RefusedError as error:
+            report.error(file, number, str(error))
+            parts = []
+        if parts:
+            yield Line(scanner.number, parts)
+        scanner = None
+    if scanner is not None:
+        report.error(file, number, "the file ends in the middle of a continued line; was it cut off?")
+
+
+def _split(raw: str) -> list[Part]:
+    """Split a line that has neither quotes nor escapes."""
+    if (comment := _COMMENT.search(raw)) is not None:
+        raw = raw[: comment.start()]
+    if "{" not in raw and "}" not in raw:
+        return raw.split()  # type: ignore[return-value]  # a list of str is a list of parts nobody adds to
+    return [_BRACES.get(part, part) for part in _EASY.findall(raw)]
+
+
+class _Scanner:
+    """Reads one line, and those that continue it, character by character."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.parts: list[Part] = []
+        self._word: list[str] | None = None
+        self._quote = ""
+
+    def take(self, raw: str) -> bool:
+        r"""Read a line; True when it ends in ``\`` and goes on in the next.
+
+        Raises:
+            RefusedError: it is no line of this language.
+        """
+        if (control := _CONTROL.search(raw)) is not None:
+            raise RefusedError(
+                f"control character U+{ord(control[0]):04X} in the line; is this a text file? remove it"
+            )
+        position = 0
+        while position < len(raw):
+            character = raw[position]
+            if character == "\\":
+                rest = raw[position + 1 :]
+                if not rest.strip(" \t"):
+                    return self._continued(rest)
+                position = self._escape(raw, position + 1)
+                continue
+            _refuse_substitution(raw, position)
+            if self._quote:
+                if character == self._quote:
+                    self._quote = ""
+                else:
+                    self._add(character)
+            elif character in "#!":
+                break
+            else:
+                self._outside(character)
+            position += 1
+        if self._quote:
+            raise RefusedError(f"the quote {self._quote} is never closed on this line; close it")
+        self._end_word()
+        return False
+
+    def _outside(self, character: str) -> None:
+        if character in " \t":
+            self._end_word()
+        elif character in "\"'":
+            self._quote = character
+            self._add("")
+        elif character in _BRACES:
+            self._end_word()
+            self.parts.append(_BRACES[character])
+        else:
+            self._add(character)
+
+    def _continued(self, rest: str) -> bool:
+        if rest:
+            raise RefusedError(
+                "blanks after the \\ at the end of the line; remove them to continue the line, or the \\"
+            )
+        if not self._quote:
+            self._end_word()
+        return True
+
+    def _escape(self, raw: str, position: int) -> int:
+        """Add the character that an escape stands for; return the position after it."""
+        character = raw[position]
+        end = position + 1
+        if (octal := _OCTAL.match(raw, position)) is not None:
+            value, end = int(octal[0], 8), octal.end()
+        elif (hexadecimal := _HEXADECIMAL.match(raw, position)) is not None:
+            value, end = int(hexadecimal[1], 16), hexadecimal.end()
+        elif character == "x":
+            raise RefusedError("\\x needs hexadecimal digits after it; write \\\\x for a backslash and an x")
+        elif character == "c" and end < len(raw):
+            value, end = ord(raw[end]) & 0x1F, end + 1
+        else:
+            value = ord(_ESCAPES.get(character, character))
+        if value == 0 or (value > 0xFF and octal is not None):
+            raise RefusedError(f"the escape {quoted(raw[position - 1 : end])} makes no character; remove it")
+        self._add(chr(value))
+        return end
+
+    def _add(self, text: str) -> None:
+        if self._word is None:
+            self._word = []
+        self._word.append(text)
+
+    def _end_word(self) -> None:
+        if self._word is not None:
+            self.parts.append("".join(self._word))
+            self._word = None
+
+
+def _refuse_substitution(raw: str, position: int) -> None:
+    """Refuse what keepalived replaces before it reads words, inside quotes too."""
+    character = raw[position]
+    if character == "$" and (found := _PARAMETER.match(raw, position)) is not None:
+        raise RefusedError(
+            f"parameter substitution ({found[0]}) is keepalived's, but vipbus does not support it yet; "
+            "write the value itself"
+        )
+    if character == "~" and (found := _GENERATOR.match(raw, position)) is not None:
+        raise RefusedError(
+            f"{found[0][:-1]} blocks are keepalived's, but vipbus does not support them yet; "
+            "write the lines out"
+        )

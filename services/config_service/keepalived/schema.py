@@ -1,0 +1,124 @@
+"""How a block's keywords are declared, and the one walk that reads every block by such a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from config_service.keepalived.parser import Statement
+from config_service.keepalived.values import near
+from config_service.problems import RefusedError, Report, quoted
+
+
+class Draft:
+    """A block while it is read: its values, and the statement that gave each of them."""
+
+    __slots__ = ("given", "statement")
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+        self.given: dict[str, Statement] = {}
+
+    def line_of(self, keyword: str) -> int:
+        """Where a value was given; the block's own line where it was not."""
+        return self.given.get(keyword, self.statement).line
+
+
+D = TypeVar("D", bound=Draft)
+
+
+@dataclass(frozen=True)
+class Keyword(Generic[D]):
+    """One keyword of a block: how it is written, and what puts its value into the draft."""
+
+    usage: str
+    """As it is written, for messages: ``priority 1-255``."""
+    read: Callable[[D, Statement, Report], None]
+    """Puts the value into the draft; `RefusedError` becomes an error at the statement's line."""
+    least: int = 1
+    """Arguments."""
+    most: int = 1
+    block: bool = False
+    repeats: bool = False
+    """True: every further one adds to the first."""
+    same_as: str = ""
+    """Another spelling of this keyword: only one of both may be given."""
+
+
+@dataclass(frozen=True)
+class Table(Generic[D]):
+    """A block's keywords."""
+
+    name: str
+    keywords: Mapping[str, Keyword[D]]
+    not_yet: frozenset[str] = field(default_factory=frozenset)
+    """Keywords that keepalived has here and vipbus not yet."""
+
+
+HOMES: Final[dict[str, list[str]]] = {}
+"""In which blocks each keyword is at home; every table enters itself through `declare`."""
+
+
+def declare(table: Table[D]) -> Table[D]:
+    """Make a table's keywords known to the messages about others."""
+    for keyword in table.keywords:
+        HOMES.setdefault(keyword, []).append(table.name)
+    return table
+
+
+def read_block(statements: tuple[Statement, ...], table: Table[D], draft: D, report: Report) -> None:
+    """Read a block's statements into its draft; what is wrong goes into the report."""
+    for statement in statements:
+        keyword = table.keywords.get(statement.keyword)
+        if keyword is None:
+            _report_unknown(statement, table, report)
+            continue
+        before = draft.given.setdefault(keyword.same_as or statement.keyword, statement)
+        wrong = _wrong_form(statement, keyword)
+        if not wrong and before is not statement and not keyword.repeats:
+            wrong = (
+                f"{statement.keyword} is given twice, first as {quoted(before.keyword)} "
+                f"on line {before.line}; remove one"
+            )
+        if not wrong:
+            try:
+                keyword.read(draft, statement, report)
+            except RefusedError as error:
+                wrong = f"{statement.keyword}: {error}"
+        if wrong:
+            report.error(statement.file, statement.line, wrong)
+
+
+def _wrong_form(statement: Statement, keyword: Keyword[Any]) -> str:
+    count = len(statement.arguments)
+    if not keyword.least <= count <= keyword.most:
+        return (
+            f'{statement.keyword} is written "{keyword.usage}", but here {_arguments(count)}; '
+            "one statement a line"
+        )
+    if keyword.block and statement.block is None:
+        return f"{statement.keyword} needs a block; add '{{' and '}}' after it"
+    if not keyword.block and statement.block is not None:
+        return f"{statement.keyword} takes no block; remove the '{{' and '}}' after it"
+    return ""
+
+
+def _arguments(count: int) -> str:
+    if count == 0:
+        return "nothing follows it"
+    return f"{count} arguments follow it" if count > 1 else "one argument follows it"
+
+
+def _report_unknown(statement: Statement, table: Table[Any], report: Report) -> None:
+    word = statement.keyword
+    where = f"in {table.name}" if table.name else "at the top of the file"
+    if word in table.not_yet:
+        text = f"{quoted(word)} {where} is keepalived's, but vipbus does not support it yet; remove it"
+    elif homes := HOMES.get(word):
+        belongs = ", ".join(f"in {home}" if home else "at the top of the file" for home in homes)
+        text = f"{quoted(word)} does not belong {where} but {belongs}; is a brace missing or misplaced?"
+    else:
+        advice = near(word, table.keywords) or near(word, table.not_yet) or "; remove it"
+        text = f"unknown keyword {quoted(word)} {where}{advice}"
+    report.error(statement.file, statement.line, text)

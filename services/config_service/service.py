@@ -1,0 +1,204 @@
+"""The service: reads each router's file at the start, on SIGHUP and on command; a keeper publishes it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from config_service import metrics
+from config_service.keeper import Keeper
+from config_service.load import load
+from config_service.problems import ConfigError, Problem, file_name
+from config_service.revise import Desired, desire
+from vipbus.contracts import ConfigRefused, ReloadConfig, ReloadResult, name_token
+from vipbus.runtime.life import FatalError, Life
+from vipbus.runtime.settings import default_router
+from vipbus.telemetry import trace
+
+log = logging.getLogger(__name__)
+
+WAITS_FOR: Final = ("the bus", "a configuration")
+_LONGEST_RELOAD: Final = 60.0
+"""Seconds that a reload command may wait for the bus to take a revision."""
+
+
+class Source(msgspec.Struct):
+    """One file, and the router it is for."""
+
+    path: Path
+    router: str | None
+    """The name given by option; None: what the file says at its first good reading."""
+    keeper: Keeper | None = None
+    refusal: str = ""
+    """Why the file was refused when it was last read; empty when it was accepted."""
+
+
+def source(option: str, router: str | None) -> Source:
+    """Read ``[ROUTER=]FILE``; a path with a slash before its ``=`` is a path."""
+    name, equals, rest = option.partition("=")
+    if equals and name and "/" not in name:
+        return Source(Path(rest), name)
+    return Source(Path(option), router)
+
+
+class ConfigService:
+    """Serves the configurations of one or more routers."""
+
+    def __init__(self, life: Life, sources: Sequence[Source]) -> None:
+        self._life = life
+        self._sources = sources
+        self._reading = asyncio.Lock()
+        self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reloads: set[asyncio.Task[None]] = set()
+        named = [name_token(one.router) for one in sources if one.router]
+        if twice := {name for name in named if named.count(name) > 1}:
+            raise FatalError(f"router {min(twice)} is given two files; give each router one --file")
+        for one in sources:
+            if one.router:
+                one.keeper = self._keeper(one.router)
+        life.readiness.revisions_from(
+            lambda: {keeper.router: keeper.revision for keeper in self._keepers() if keeper.revision}
+        )
+
+    async def run(self) -> None:
+        """Serve until the life is stopping."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self._life.serve(commands={"reload": self._command})
+        self._life.bus.when_ready(self._bus_is_there)
+        await self._read(self._sources, "start")
+        ends: tuple[asyncio.Future[Any], ...] = (
+            asyncio.ensure_future(self._life.stopping.wait()),
+            self._fault,
+        )
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self._fault.done():
+            self._fault.result()
+        for keeper in self._keepers():
+            await keeper.close()
+
+    # ---- what is told from outside
+
+    def _on_hangup(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._read(self._sources, "SIGHUP"))
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _command(self, body: bytes) -> bytes:
+        asked = msgspec.json.decode(body, type=ReloadConfig) if body else ReloadConfig()
+        return msgspec.json.encode(await self.reload(asked.router))
+
+    async def reload(self, router: str | None) -> ReloadResult:
+        """Read a router's file again, or all of them, and wait until the bus holds what they say.
+
+        Raises:
+            ValueError: the router is not served here.
+        """
+        sources = [one for one in self._sources if router is None or self._name(one) == router]
+        if not sources:
+            served = ", ".join(self._name(one) or file_name(one.path) for one in self._sources)
+            raise ValueError(f"router {router!r} is not served here; there is {served}")
+        await self._read(sources, "reload command")
+        reasons = [one.refusal for one in sources if one.refusal]
+        keepers = [one.keeper for one in sources if one.keeper is not None]
+        try:
+            async with asyncio.timeout(_LONGEST_RELOAD):
+                for keeper in keepers:
+                    await keeper.settled.wait()
+        except TimeoutError:
+            reasons.append(f"the bus has not taken it within {_LONGEST_RELOAD:g} s; it is tried further")
+        return ReloadResult(
+            accepted=not reasons,
+            revisions=tuple((keeper.router, keeper.revision) for keeper in keepers),
+            reason="\n".join(reasons),
+        )
+
+    # ---- reading
+
+    async def _read(self, sources: Sequence[Source], cause: str) -> None:
+        """Read files and take each whole or refuse it whole."""
+        async with self._reading:
+            for one in sources:
+                try:
+                    desired = await asyncio.to_thread(_desired, one, cause)
+                    self._keeper_of(one, desired).want(desired)
+                except ConfigError as error:
+                    await self._refuse(one, error)
+                else:
+                    one.refusal = ""
+                    metrics.RELOADS.add(router=desired.router, result="accepted")
+                self._life.readiness.problem(f"config {file_name(one.path)}", one.refusal)
+
+    async def _refuse(self, one: Source, error: ConfigError) -> None:
+        one.refusal = error.reason
+        name = self._name(one) or default_router()
+        metrics.RELOADS.add(router=name, result="refused")
+        for line in error.lines(10)[1:]:
+            log.warning("%s", line)
+        if one.keeper is not None:
+            one.keeper.refused(file_name(one.path), error.reason)
+        else:
+            event = ConfigRefused(
+                router=name, source=file_name(one.path), reason=error.reason, running_revision=0
+            )
+            await self._life.bus.publish(event, trace.record("refuse configuration", error=error.reason))
+
+    def _name(self, one: Source) -> str | None:
+        return one.keeper.router if one.keeper is not None else one.router
+
+    def _keeper_of(self, one: Source, desired: Desired) -> Keeper:
+        """Find or make the keeper of a file's router.
+
+        Raises:
+            ConfigError: the file names another router than before, or one that another file is for.
+        """
+        if one.keeper is None:
+            if name_token(desired.router) in {name_token(keeper.router) for keeper in self._keepers()}:
+                raise _refused(
+                    one, f"router {desired.router} has another file already; name each by ROUTER=FILE"
+                )
+            one.keeper = self._keeper(desired.router)
+        elif one.keeper.router != desired.router:
+            raise _refused(
+                one,
+                f"router_id is {desired.router} now and was {one.keeper.router}; restart config-service to "
+                "rename a router",
+            )
+        return one.keeper
+
+    # ---- keepers
+
+    def _keeper(self, router: str) -> Keeper:
+        keeper = Keeper(self._life.bus, self._life.readiness, router, on_look=self._note_configurations)
+        keeper.task.add_done_callback(self._keeper_ended)
+        return keeper
+
+    def _keepers(self) -> list[Keeper]:
+        return [one.keeper for one in self._sources if one.keeper is not None]
+
+    def _keeper_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None and not self._fault.done():
+            self._fault.set_exception(fault)
+
+    async def _bus_is_there(self) -> None:
+        self._life.readiness.done("the bus")
+
+    def _note_configurations(self) -> None:
+        if all(one.keeper is not None and one.keeper.revision for one in self._sources):
+            self._life.readiness.done("a configuration")
+
+
+def _desired(one: Source, cause: str) -> Desired:
+    configuration = load(one.path, one.router)
+    for warning in configuration.warnings:
+        log.warning("%s:%d: %s", warning.file, warning.line, warning.text)
+    return desire(configuration, cause)
+
+
+def _refused(one: Source, text: str) -> ConfigError:
+    return ConfigError([Problem(file_name(one.path), 1, text)])

@@ -1,0 +1,66 @@
+"""``check``: its exit status and what it prints where."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config_service.__main__ import main
+from tests.unit.config_service.support import GOOD, instance, server
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "lb.conf"
+
+
+def test_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(GOOD)
+    assert main(["check", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{file}: 2 instances, 2 virtual servers, 3 real servers\n"
+    assert err == ""
+
+
+def test_warnings_do_not_refuse(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(instance("state MASTER", "nopreempt"))
+    assert main(["check", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{file}: 1 instance, 0 virtual servers, 0 real servers\n"
+    assert err.startswith(f"{file}:3: warning: nopreempt has no effect here: ")
+
+
+def test_every_error_is_a_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(server("lb_algo x", "foo"))
+    assert main(["check", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second = err.splitlines()
+    assert first.startswith(f"{file}:2: lb_algo: 'x' is none of rr ")
+    assert second == f"{file}:3: unknown keyword 'foo' in virtual_server; remove it"
+
+
+@pytest.mark.parametrize(("options", "name"), [((), "lb-a"), (("--router", "other"), "other")])
+def test_the_routers_name_alone(
+    file: Path, options: tuple[str, ...], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(GOOD)
+    assert main(["check", str(file), "--print-router", *options]) == 0
+    assert capsys.readouterr().out == f"{name}\n"
+
+
+def test_as_a_process(file: Path) -> None:
+    file.write_text("vrrp_instance A {\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "config_service", "check", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"{file}:1: the block of 'vrrp_instance A' is never closed; add '}}' (or was the file cut off?)\n"
+    )

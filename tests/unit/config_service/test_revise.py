@@ -1,0 +1,105 @@
+"""What is written for which difference between file and bucket."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from config_service.revise import Desired, Held, Write, compare, desire, next_head
+from config_service.service import source
+from tests.unit.config_service.support import GOOD, compiled
+from vipbus.contracts import Entity, Head, revision_digest
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+A, B, C = b"a", b"b", b"c"
+
+
+@pytest.mark.parametrize(
+    ("desired", "held", "unreadable", "writes", "counts"),
+    [
+        ({}, {}, (), (), (0, 0, 0)),
+        ({"x": A}, {}, (), (Write("x", A, 0),), (1, 0, 0)),
+        ({"x": A}, {"x": Held(7, A)}, (), (), (0, 0, 0)),
+        ({"x": B}, {"x": Held(7, A)}, (), (Write("x", B, 7),), (0, 1, 0)),
+        ({}, {"x": Held(7, A)}, (), (Write("x", None, 7),), (0, 0, 1)),
+        (
+            {"x": B, "y": C},
+            {"z": Held(3, A), "x": Held(7, A)},
+            (),
+            (Write("x", B, 7), Write("y", C, 0), Write("z", None, 3)),
+            (1, 1, 1),
+        ),
+        # a body that nobody can read: the good one seen before it says nothing of what stands there now
+        ({"x": A}, {"x": Held(7, A)}, ("x",), (Write("x", A, None),), (0, 1, 0)),
+        ({}, {"x": Held(7, A)}, ("x", "y"), (Write("x", None, None), Write("y", None, None)), (0, 0, 2)),
+    ],
+)
+def test_compare(
+    desired: dict[str, bytes],
+    held: dict[str, Held],
+    unreadable: tuple[str, ...],
+    writes: tuple[Write, ...],
+    counts: tuple[int, int, int],
+) -> None:
+    changes = compare(desired, held, unreadable)
+    assert changes.writes == writes
+    assert (changes.added, changes.changed, changes.removed) == counts
+
+
+def desired(bodies: dict[str, bytes]) -> Desired:
+    return Desired("r1", "x.conf", bodies, revision_digest(bodies), "start")
+
+
+def head(bodies: dict[str, bytes], revision: int = 4) -> Head:
+    return Head(
+        router="r1",
+        revision=revision,
+        entities=len(bodies),
+        digest=revision_digest(bodies),
+        source="x.conf",
+        accepted_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("present", "known", "revision"),
+    [
+        (None, 0, 1),
+        (None, 9, 10),
+        (head({"x": A}), 0, None),
+        (head({"x": B}), 0, 5),
+        (head({"x": B}), 9, 10),
+        (head({}), 4, 5),
+    ],
+)
+def test_next_head(present: Head | None, known: int, revision: int | None) -> None:
+    new = next_head(desired({"x": A}), present, known, NOW)
+    assert (new.revision if new else None) == revision
+    if new is not None:
+        assert (new.digest, new.entities, new.cause) == (revision_digest({"x": A}), 1, "start")
+
+
+def test_desire_encodes_what_the_contracts_decode() -> None:
+    configuration = compiled(GOOD)
+    wanted = desire(configuration, "start")
+    decoded = {key: msgspec.json.decode(body, type=Entity) for key, body in wanted.bodies.items()}
+    assert decoded == {entity.key: entity for entity in configuration.entities}
+    assert wanted.digest == revision_digest(wanted.bodies)
+    assert desire(compiled(GOOD), "SIGHUP").bodies == wanted.bodies
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "router"),
+    [
+        ("/etc/lb.conf", "/etc/lb.conf", "given"),
+        ("a=/etc/lb.conf", "/etc/lb.conf", "a"),
+        ("a=b=c.conf", "b=c.conf", "a"),
+        ("/etc/a=b.conf", "/etc/a=b.conf", "given"),
+        ("./a=b.conf", "a=b.conf", "given"),
+    ],
+)
+def test_file_options(option: str, path: str, router: str) -> None:
+    found = source(option, "given")
+    assert (str(found.path), found.router) == (path, router)
