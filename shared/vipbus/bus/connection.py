@@ -60,6 +60,7 @@ class Bus:
         self._follows: list[Follow[Any]] = []
         self._on_ready: list[Callable[[], Awaitable[None]]] = []
         self._waiting_events: list[tuple[Event, dict[str, str]]] = []
+        self._publishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._resuming: asyncio.Task[None] | None = None
         self._usable = asyncio.Event()
@@ -314,17 +315,22 @@ class Bus:
 
     async def _publish_waiting(self) -> None:
         js = self._require(usable=False)
-        while self._waiting_events:
-            event, head = self._waiting_events.pop(0)
-            try:
-                # the id makes a repeat after an unknown outcome harmless
-                await js.publish(
-                    event.subject, msgspec.json.encode(event), headers={**head, "Nats-Msg-Id": head["ce-id"]}
-                )
-            except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
-                self._waiting_events.insert(0, (event, head))
-                log.debug("event kept for later: %s", _in_words(error))
-                return
+        async with self._publishing:
+            while self._waiting_events:
+                event, head = self._waiting_events[0]
+                try:
+                    # the id makes a repeat after an unknown outcome harmless
+                    await js.publish(
+                        event.subject,
+                        msgspec.json.encode(event),
+                        headers={**head, "Nats-Msg-Id": head["ce-id"]},
+                    )
+                except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+                    log.debug("event kept for later: %s", _in_words(error))
+                    return
+                # only now: a loss in the middle cancels this, and the event must still be here
+                if self._waiting_events and self._waiting_events[0][1] is head:
+                    self._waiting_events.pop(0)
 
     # ---- requests
 

@@ -1,0 +1,279 @@
+"""Subjects as operators write them, and one line for every kind of message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctl.subject import pattern
+from ctl.summary import _SAY, cloud_event, line, summary
+from ctl.words import from_token, plain, span
+from tests.unit.ctl.documents import BEFORE, head, instance, real_server, role, table, verdict, virtual_server
+from vipbus.bus import Record
+from vipbus.contracts import (
+    BUCKETS,
+    EVENTS,
+    AddressRestored,
+    ConfigAccepted,
+    ConfigRefused,
+    DriftRepaired,
+    DualMasterSeen,
+    Event,
+    InstanceTable,
+    ServiceRestarted,
+)
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("vipbus.>", "vipbus.>"),
+        (">", "vipbus.>"),
+        ("vipbus", "vipbus.>"),
+        ("state.health.>", "vipbus.state.health.>"),
+        ("state.health", "vipbus.state.health.>"),
+        ("state", "vipbus.state.>"),
+        ("event", "vipbus.event.>"),
+        ("event.config", "vipbus.event.config.>"),
+        ("event.*.router-a.*", "vipbus.event.*.router-a.*"),
+        ("vipbus.state.role.router-a.vi_1", "vipbus.state.role.router-a.vi_1"),
+        ("vipbus.*.config.>", "vipbus.*.config.>"),
+    ],
+)
+def test_subjects(text: str, expected: str) -> None:
+    assert pattern(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("health.>", "'health.>' is not in the history; subjects there begin with state. or event."),
+        ("vipbus.cmd.>", "is not in the history"),
+        ("", "is not in the history"),
+        ("state..x", "has an empty token"),
+        ("state.", "has an empty token"),
+        ("state.a b", "has a space"),
+        ("state.a\tb", "has a space"),
+        ("state.he*.x", "* stands for one whole word"),
+        ("state.>.x", "> stands alone and at the end"),
+        ("state.x>", "> stands alone and at the end"),
+    ],
+)
+def test_bad_subjects(text: str, error: str) -> None:
+    with pytest.raises(ValueError, match=r".") as raised:
+        pattern(text)
+    assert error in str(raised.value)
+
+
+@given(st.text())
+def test_any_text_is_a_subject_or_one_error(text: str) -> None:
+    try:
+        found = pattern(text)
+    except ValueError as error:
+        said = str(error)
+        assert "\n" not in said  # either outcome is right, each in its way
+    else:
+        assert found.startswith("vipbus.")
+        assert not any(letter.isspace() for letter in found)
+
+
+def record(subject: str, body: object, **headers: str) -> Record:
+    return Record(
+        subject=subject,
+        sequence=7,
+        stored=BEFORE,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        body=body if isinstance(body, bytes) else msgspec.json.encode(body),
+    )
+
+
+ARMED = InstanceTable(
+    router="router-a", instance="VI_1", epoch=3, armed=True, virtual_servers=1, destinations=2, revision=3
+)
+STATES = [
+    ("role", role("router-a"), "router-a VI_1 active (epoch 3): no advertisement for 3.6 s"),
+    ("health", verdict("10.9.0.21"), "10.9.0.21:80 of 10.9.0.1:80 TCP up: answered in 0.4 ms"),
+    (
+        "table",
+        table("router-a"),
+        "router-a 10.9.0.1:80 TCP has 10.9.0.21:80 weight 1, 10.9.0.22:80 weight 1: VI_1 is active",
+    ),
+    (
+        "table",
+        table("router-a", programmed=False),
+        "router-a 10.9.0.1:80 TCP not in the table: VI_1 is backup",
+    ),
+    ("table", table("router-a", error="EPERM"), "router-a 10.9.0.1:80 TCP failed: EPERM"),
+    ("table", ARMED, "router-a VI_1 (epoch 3) is armed: 1 virtual server, 2 destinations"),
+    (
+        "table",
+        msgspec.structs.replace(ARMED, armed=False, error="no IPVS"),
+        "router-a VI_1 (epoch 3) is not armed: no IPVS",
+    ),
+    (
+        "config",
+        head("router-a"),
+        "router-a revision 3 of /etc/keepalived/keepalived.conf is whole, 4 entities",
+    ),
+    ("config", instance("router-a"), "router-a VI_1 on eth0, VRID 51, priority 150: 10.9.0.1"),
+    ("config", virtual_server("router-a"), "router-a virtual server 10.9.0.1:80 TCP, wrr, DR"),
+    (
+        "config",
+        real_server("router-a", "10.9.0.21"),
+        "router-a real server 10.9.0.21:80 of 10.9.0.1:80 TCP, weight 1, 1 check",
+    ),
+]
+HAPPENED: list[tuple[Event, str]] = [
+    (
+        DriftRepaired(router="router-a", virtual_server="10-9-0-1_80_tcp", repairs=("add destination x",)),
+        "router-a 10.9.0.1:80 TCP was changed by someone else; add destination x",
+    ),
+    (
+        ConfigAccepted(router="router-a", revision=3, source="lb.conf", added=4, changed=1, removed=0),
+        "router-a accepted revision 3 of lb.conf: 4 added, 1 changed, 0 removed",
+    ),
+    (
+        ConfigRefused(router="router-a", source="lb.conf", reason="lb.conf:3: no", running_revision=2),
+        "router-a refused lb.conf, revision 2 stays: lb.conf:3: no",
+    ),
+    (
+        ServiceRestarted(router="router-a", service="vrrp-agent", reason="killed by SIGKILL", restarts=1),
+        "router-a vrrp-agent started again (1 time): killed by SIGKILL",
+    ),
+    (
+        AddressRestored(router="router-a", instance="VI_1", address="10.9.0.1"),
+        "router-a VI_1 put 10.9.0.1 back",
+    ),
+    (
+        DualMasterSeen(
+            router="router-a", instance="VI_1", other="192.0.2.2", other_priority=100, winner="192.0.2.1"
+        ),
+        "router-a VI_1: 192.0.2.2 (priority 100) advertised while this router was active; 192.0.2.1 goes on",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bucket", "document", "expected"), STATES)
+def test_states_in_one_line(bucket: str, document: object, expected: str) -> None:
+    assert summary(record(f"vipbus.state.{bucket}.a.b", document)) == expected
+
+
+@pytest.mark.parametrize(("event", "expected"), HAPPENED)
+def test_events_in_one_line(event: Event, expected: str) -> None:
+    assert summary(record(event.subject, event)) == expected
+
+
+def test_every_event_and_every_bucket_of_the_history_has_its_words() -> None:
+    assert {type(event) for event, _ in HAPPENED} == set(EVENTS)
+    said = {kind for kind, _ in _SAY}
+    assert set(EVENTS) <= said
+    assert {bucket for bucket, _, _ in STATES} == {found.name for found in BUCKETS if not found.leases}
+
+
+def test_a_line_has_the_writers_local_time_and_the_short_subject() -> None:
+    told = record("vipbus.state.role.a.b", role("router-a"), ce_time="2026-03-01T10:00:00.123456+00:00")
+    assert line(told).startswith("2026-03-01 10:00:00.123 state.role.a.b router-a VI_1 active")
+    for lie in ("yesterday", "", "2026-03-01T10:00:00"):
+        told = record("vipbus.state.role.a.b", role("router-a"), ce_time=lie)
+        assert line(told).startswith("2026-03-01 16:01:05.000 ")
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "expected"),
+    [
+        ("vipbus.state.role.a.b", b"{", "not readable: {"),
+        ("vipbus.state.role.a.b", b"\xff\xfe", "not readable: \ufffd\ufffd"),
+        ("vipbus.state.newer.a.b", b'{"x":1}', '{"x":1}'),
+        ("vipbus.event.drain.x.ended", b'{"x":1}', '{"x":1}'),
+        ("vipbus.event.odd", b"text", "text"),
+        ("vipbus.event.drain.x.ended", b"x" * 500, "x" * 160 + "... (500 bytes)"),
+        ("vipbus", b"", ""),
+    ],
+)
+def test_what_is_not_known_is_shown_as_it_came(subject: str, body: bytes, expected: str) -> None:
+    assert summary(record(subject, body)) == expected
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["vipbus.state.table.a.b", "vipbus.event.config.a.accepted", "x"]),
+)
+def test_any_body_is_one_harmless_line_and_one_json_line(body: bytes, subject: str) -> None:
+    told = record(subject, body)
+    assert line(told).isprintable()
+    assert b"\n" not in cloud_event(told)
+    assert msgspec.json.decode(cloud_event(told))["subject"] == subject
+
+
+def test_cloud_events_json_has_envelope_trace_and_data() -> None:
+    told = record(
+        "vipbus.state.role.router-a.vi_1",
+        msgspec.json.format(msgspec.json.encode(role("router-a")), indent=2),
+        ce_specversion="1.0",
+        ce_id="abc",
+        ce_type="vipbus.state.role",
+        ce_source="vrrp-agent/router-a",
+        ce_time="2026-03-01T10:00:00+00:00",
+        traceparent="00-1-2-01",
+    )
+    event = msgspec.json.decode(cloud_event(told))
+    data = event.pop("data")
+    assert data["role"] == "active"
+    assert event == {
+        "specversion": "1.0",
+        "id": "abc",
+        "type": "vipbus.state.role",
+        "source": "vrrp-agent/router-a",
+        "time": "2026-03-01T10:00:00+00:00",
+        "subject": "vipbus.state.role.router-a.vi_1",
+        "sequence": "7",
+        "traceparent": "00-1-2-01",
+        "datacontenttype": "application/json",
+    }
+
+
+def test_a_removal_says_so() -> None:
+    told = record("vipbus.state.role.a.b", b"", KV_Operation="DEL")
+    assert summary(told) == "removed"
+    event = msgspec.json.decode(cloud_event(told))
+    assert event["operation"] == "removed"
+    assert "data" not in event
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        ("10-9-0-21_80", "10.9.0.21:80"),
+        ("10-9-0-1_80_tcp", "10.9.0.1:80 TCP"),
+        ("2001-db8--1_443_tcp", "[2001:db8::1]:443 TCP"),
+        ("--1_80", "[::1]:80"),
+        ("something", "something"),
+    ],
+)
+def test_tokens_are_read_back(token: str, expected: str) -> None:
+    assert from_token(token) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (3600, "1 h"), (200_000, "2 d")]
+)
+def test_lengths_of_time(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_plain() -> None:
+    assert plain("a\033[2J\nb") == "a\ufffd[2J\ufffdb"
