@@ -176,6 +176,8 @@ class Keeper:
         new = next_head(desired, None if damaged else head, self._known, now)
         if new is None and not changes.writes:
             await self._say_if_it_was_applied()
+            if not self.settled.is_set():
+                log.info("%s: revision %d is what %s says", self.router, self.revision, desired.source)
             return
         if new is None:
             log.warning("%s: someone else changed the configuration; it is put back", self.router)

@@ -131,15 +131,18 @@ class ConfigService:
                     await self._refuse(one, error)
                 else:
                     one.refusal = ""
+                    self._life.readiness.problem(f"config {file_name(one.path)}", "")
                     metrics.RELOADS.add(router=desired.router, result="accepted")
-                self._life.readiness.problem(f"config {file_name(one.path)}", one.refusal)
 
     async def _refuse(self, one: Source, error: ConfigError) -> None:
+        if error.reason == one.refusal:
+            log.warning("%s", error.reason)  # readiness logs only what is new
         one.refusal = error.reason
-        name = self._name(one) or default_router()
-        metrics.RELOADS.add(router=name, result="refused")
+        self._life.readiness.problem(f"config {file_name(one.path)}", error.reason)
         for line in error.lines(10)[1:]:
             log.warning("%s", line)
+        name = self._name(one) or default_router()
+        metrics.RELOADS.add(router=name, result="refused")
         if one.keeper is not None:
             one.keeper.refused(file_name(one.path), error.reason)
         else:

@@ -142,8 +142,9 @@ def _forwarding(draft: VirtualServerDraft, statement: Statement, _report: Report
 
 
 def _protocol(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
+    word, known = statement.arguments[0], get_args(Protocol)
     # of all these words only the protocol may be lower case in keepalived
-    draft.protocol = cast(Protocol, values.choice(statement.arguments[0].upper(), get_args(Protocol)))
+    draft.protocol = cast(Protocol, values.choice(word.upper() if word.upper() in known else word, known))
 
 
 def _persistence_timeout(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:

@@ -191,7 +191,7 @@ def test_the_virtual_servers_delay_loop_is_every_checks() -> None:
         ("lb_algo RR", "lb_algo: 'RR' is none of rr wrr lc wlc lblc lblcr sh mh dh fo ovf sed nq twos; did"),
         ("lb_kind nat", "lb_kind: 'nat' is none of NAT DR TUN; did you mean 'NAT'?"),
         ("lvs_method TUN type gre", "lvs_method: 'type' after the method is not supported by vipbus yet"),
-        ("protocol foo", "protocol: 'FOO' is none of TCP UDP SCTP"),
+        ("protocol foo", "protocol: 'foo' is none of TCP UDP SCTP"),
         ("delay_loop 0", "delay_loop: '0' is no number of seconds from 0.001 to 2678400"),
         ("persistence_timeout 0", "persistence_timeout: '0' is no whole number from 1 to 2678400"),
         ("real_server 10.9.1.9 { }", "real_server: an address without a port is not supported"),
