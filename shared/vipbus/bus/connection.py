@@ -102,7 +102,10 @@ class Bus:
             except (TimeoutError, nats.errors.Error):
                 log.debug("the bus did not take the last messages")
         if not self._client.is_closed:
-            await self._client.close()
+            try:
+                await self._client.close()
+            except OSError as error:
+                log.debug("the bus was gone before the goodbye: %s", _in_words(error))
 
     def when_ready(self, action: Callable[[], Awaitable[None]]) -> None:
         """Run an action now if the bus is usable, and each time that it becomes usable again."""

@@ -1,0 +1,88 @@
+"""The numbers of the kernel's interface: linux/netlink.h, linux/genetlink.h and linux/ip_vs.h.
+
+Each IPVS name is the header's own, so that a test can compare all of them with the header where it is
+installed (Debian's linux-libc-dev).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NETLINK_ROUTE: Final = 0
+NETLINK_GENERIC: Final = 16
+SOL_NETLINK: Final = 270
+NETLINK_CAP_ACK: Final = 10
+NETLINK_EXT_ACK: Final = 11
+SO_SNDBUFFORCE: Final = 32
+SO_RCVBUFFORCE: Final = 33
+
+NLM_F_REQUEST: Final = 0x01
+NLM_F_ACK: Final = 0x04
+NLM_F_DUMP_INTR: Final = 0x10
+NLM_F_DUMP: Final = 0x300
+NLM_F_CAPPED: Final = 0x100
+NLM_F_ACK_TLVS: Final = 0x200
+NLMSG_NOOP: Final = 0x1
+NLMSG_ERROR: Final = 0x2
+NLMSG_DONE: Final = 0x3
+NLMSG_OVERRUN: Final = 0x4
+NLMSGERR_ATTR_MSG: Final = 1
+NLA_TYPE_MASK: Final = 0x3FFF
+
+GENL_ID_CTRL: Final = 0x10
+CTRL_CMD_GETFAMILY: Final = 3
+CTRL_ATTR_FAMILY_ID: Final = 1
+CTRL_ATTR_FAMILY_NAME: Final = 2
+
+IPVS_GENL_NAME: Final = "IPVS"
+IPVS_GENL_VERSION: Final = 0x1
+
+IPVS_CMD_NEW_SERVICE: Final = 1
+IPVS_CMD_SET_SERVICE: Final = 2
+IPVS_CMD_DEL_SERVICE: Final = 3
+IPVS_CMD_GET_SERVICE: Final = 4
+IPVS_CMD_NEW_DEST: Final = 5
+IPVS_CMD_SET_DEST: Final = 6
+IPVS_CMD_DEL_DEST: Final = 7
+IPVS_CMD_GET_DEST: Final = 8
+
+IPVS_CMD_ATTR_SERVICE: Final = 1
+IPVS_CMD_ATTR_DEST: Final = 2
+
+IPVS_SVC_ATTR_AF: Final = 1
+IPVS_SVC_ATTR_PROTOCOL: Final = 2
+IPVS_SVC_ATTR_ADDR: Final = 3
+IPVS_SVC_ATTR_PORT: Final = 4
+IPVS_SVC_ATTR_FWMARK: Final = 5
+IPVS_SVC_ATTR_SCHED_NAME: Final = 6
+IPVS_SVC_ATTR_FLAGS: Final = 7
+IPVS_SVC_ATTR_TIMEOUT: Final = 8
+IPVS_SVC_ATTR_NETMASK: Final = 9
+IPVS_SVC_ATTR_PE_NAME: Final = 11
+
+IPVS_DEST_ATTR_ADDR: Final = 1
+IPVS_DEST_ATTR_PORT: Final = 2
+IPVS_DEST_ATTR_FWD_METHOD: Final = 3
+IPVS_DEST_ATTR_WEIGHT: Final = 4
+IPVS_DEST_ATTR_U_THRESH: Final = 5
+IPVS_DEST_ATTR_L_THRESH: Final = 6
+IPVS_DEST_ATTR_ADDR_FAMILY: Final = 11
+
+IP_VS_SVC_F_PERSISTENT: Final = 0x0001
+IP_VS_SVC_F_HASHED: Final = 0x0002
+IP_VS_CONN_F_FWD_MASK: Final = 0x0007
+IP_VS_CONN_F_MASQ: Final = 0x0000
+IP_VS_CONN_F_LOCALNODE: Final = 0x0001
+IP_VS_CONN_F_TUNNEL: Final = 0x0002
+IP_VS_CONN_F_DROUTE: Final = 0x0003
+IP_VS_CONN_F_BYPASS: Final = 0x0004
+IP_VS_SCHEDNAME_MAXLEN: Final = 16
+IP_VS_PENAME_MAXLEN: Final = 16
+
+RTM_NEWADDR: Final = 20
+RTM_DELADDR: Final = 21
+RTM_GETADDR: Final = 22
+RTMGRP_IPV4_IFADDR: Final = 0x10
+RTMGRP_IPV6_IFADDR: Final = 0x100
+IFA_ADDRESS: Final = 1
+IFA_LOCAL: Final = 2

@@ -1,0 +1,150 @@
+"""What the table should be: a revision, the verdicts, the active instances. Pure.
+
+Unknown is never down: only a verdict ``down`` takes a real server out. A real server without a check always
+counts as up.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from ipvs_programmer import constants as c
+from ipvs_programmer.table import (
+    PROTOCOL_NUMBERS,
+    Destination,
+    DestinationKey,
+    Forwarding,
+    Key,
+    Pool,
+    Service,
+    ServiceKey,
+    full_mask,
+)
+from vipbus.contracts import RealServer, Role, Standby, Verdict, VirtualServer, VrrpInstance, name_token
+from vipbus.runtime.revision import Revision
+
+_FORWARDING: Final = {"NAT": Forwarding.NAT, "DR": Forwarding.DR, "TUN": Forwarding.TUN}
+
+
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
+    """One virtual server of a revision with its real servers, and its identity in the kernel."""
+
+    key: ServiceKey
+    virtual_server: VirtualServer
+    real_servers: tuple[RealServer, ...]
+
+    @property
+    def instance(self) -> str:
+        """The token of the instance that owns the address; empty when none does."""
+        return name_token(self.virtual_server.instance) if self.virtual_server.instance else ""
+
+
+class Layout:
+    """A revision arranged by virtual server, by kernel key and by instance."""
+
+    def __init__(self, revision: Revision) -> None:
+        self.revision = revision
+        members: dict[str, list[RealServer]] = {server.id: [] for server in revision.virtual_servers}
+        for real in revision.real_servers:
+            if real.virtual_server in members:
+                members[real.virtual_server].append(real)
+        self.servers = {
+            server.id: Configured(
+                key=ServiceKey(PROTOCOL_NUMBERS[server.protocol], canonical(server.address), server.port),
+                virtual_server=server,
+                real_servers=tuple(members[server.id]),
+            )
+            for server in revision.virtual_servers
+        }
+        """By token."""
+        self.by_key: dict[Key, Configured] = {server.key: server for server in self.servers.values()}
+        self.by_instance: dict[str, list[Configured]] = {
+            name_token(instance.name): [] for instance in revision.instances
+        }
+        """By token; an instance without virtual servers is here too."""
+        for server in self.servers.values():
+            if server.instance:
+                self.by_instance.setdefault(server.instance, []).append(server)
+
+
+def canonical(address: str) -> str:
+    """Write an address as the kernel's comes back, so that equal addresses are equal text."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_ntop(family, socket.inet_pton(family, address))
+
+
+def active_instances(
+    instances: Iterable[VrrpInstance], addresses: Collection[str], roles: Mapping[str, Role] | None
+) -> frozenset[str]:
+    """Find the instances, by token, whose table must stand.
+
+    An address on this host is proof. Before it is added, the role on the bus asks for the table behind it;
+    ``roles`` is None while the bus is away and an old role proves nothing.
+    """
+    active = set()
+    for instance in instances:
+        token = name_token(instance.name)
+        role = roles.get(token) if roles is not None else None
+        if (role is not None and role.role == "active") or any(
+            canonical(each.address) in addresses for each in instance.virtual_ipaddress
+        ):
+            active.add(token)
+    return frozenset(active)
+
+
+def is_wanted(server: Configured, active: Collection[str], standby: Standby) -> bool:
+    """Say whether a virtual server belongs into the kernel now."""
+    return not server.instance or standby == "warm" or server.instance in active
+
+
+def desired_pool(
+    server: Configured, verdicts: Mapping[str, Verdict], kept: Mapping[Key, Pool] | None = None
+) -> Pool:
+    """Make a virtual server's service and destinations; ``verdicts`` by their bucket key.
+
+    ``kept`` is given while no verdict was ever read: a checked destination that the kernel has then keeps
+    its weight, whoever set it.
+    """
+    virtual = server.virtual_server
+    before = kept.get(server.key) if kept else None
+    destinations: dict[DestinationKey, Destination] = {}
+    for real in server.real_servers:
+        if real.checks:
+            verdict = verdicts.get(f"{virtual.id}.{real.id}")
+            if verdict is not None and verdict.verdict == "down":
+                continue
+        key = DestinationKey(canonical(real.address), real.port)
+        weight = real.weight
+        if before is not None and real.checks and (held := before.destinations.get(key)) is not None:
+            weight = held.weight
+        destinations[key] = Destination(key=key, forwarding=_FORWARDING[virtual.forwarding], weight=weight)
+    persistence = virtual.persistence_timeout
+    return Pool(
+        Service(
+            key=server.key,
+            scheduler=virtual.scheduler,
+            flags=c.IP_VS_SVC_F_PERSISTENT if persistence is not None else 0,
+            timeout=persistence or 0,
+            netmask=full_mask(server.key.family),
+        ),
+        destinations,
+    )
+
+
+def desired(
+    servers: Iterable[Configured],
+    verdicts: Mapping[str, Verdict],
+    active: Collection[str],
+    standby: Standby,
+    kept: Mapping[Key, Pool] | None = None,
+) -> dict[Key, Pool]:
+    """Make the table of these virtual servers; those that do not belong into the kernel now are left out."""
+    return {
+        server.key: desired_pool(server, verdicts, kept)
+        for server in servers
+        if is_wanted(server, active, standby)
+    }

@@ -1,0 +1,146 @@
+"""What the programmer says of its table on the bus: one document a virtual server, one an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from ipvs_programmer.desired import Configured, Layout
+from ipvs_programmer.table import Pool
+from vipbus.bus import Bus, StateWriter
+from vipbus.contracts import (
+    TABLE,
+    Destination,
+    InstanceTable,
+    TableDocument,
+    VirtualServerTable,
+    name_token,
+)
+from vipbus.telemetry.trace import TraceContext
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
+def virtual_server_table(
+    server: Configured, pool: Pool | None, *, revision: int, epoch: int, error: str
+) -> VirtualServerTable:
+    """Say what the kernel holds for a virtual server; without cause and time, which `Documents` adds."""
+    virtual = server.virtual_server
+    return VirtualServerTable(
+        router=virtual.router,
+        virtual_server=virtual.id,
+        address=virtual.address,
+        port=virtual.port,
+        protocol=virtual.protocol,
+        scheduler=pool.service.scheduler if pool is not None else virtual.scheduler,
+        programmed=pool is not None,
+        destinations=tuple(
+            Destination(
+                address=each.key.address,
+                port=each.key.port,
+                weight=each.weight,
+                forwarding=each.forwarding.name,  # type: ignore[arg-type]  # what is ours is one of the three
+            )
+            for _, each in sorted(pool.destinations.items())
+            if each.forwarding.name in ("NAT", "DR", "TUN")
+        )
+        if pool is not None
+        else (),
+        revision=revision,
+        epoch=epoch,
+        since=_NEVER,
+        cause="",
+        error=error,
+    )
+
+
+def instance_table(
+    router: str, instance: str, pools: Iterable[Pool | None], *, epoch: int, revision: int, error: str
+) -> InstanceTable:
+    """Say whether the table behind an instance's addresses stands; None is a pool that is not there."""
+    held = list(pools)
+    present = [pool for pool in held if pool is not None]
+    return InstanceTable(
+        router=router,
+        instance=instance,
+        epoch=epoch,
+        armed=len(present) == len(held) and not error,
+        virtual_servers=len(present),
+        destinations=sum(len(pool.destinations) for pool in present),
+        revision=revision,
+        error=error,
+    )
+
+
+def document_keys(layout: Layout) -> set[str]:
+    """Give the key of every document that a revision has."""
+    return {
+        *(
+            virtual_server_table(server, None, revision=0, epoch=0, error="").key
+            for server in layout.servers.values()
+        ),
+        *(
+            instance_table(instance.router, instance.name, (), epoch=0, revision=0, error="").key
+            for instance in layout.revision.instances
+        ),
+    }
+
+
+class Documents:
+    """Writes the documents that changed, and deletes those of what is no longer configured."""
+
+    def __init__(self, bus: Bus, router: str, *, wake: Callable[[], None]) -> None:
+        self._token = name_token(router)
+        self._said: dict[str, TableDocument] = {}
+        # two writers: a role's answer must not wait behind the documents of a large table
+        self._instances: StateWriter[TableDocument] = StateWriter(bus, TABLE)
+        self._servers: StateWriter[TableDocument] = StateWriter(bus, TABLE)
+        self._was_whole = False
+        self._wake = wake
+        self._found = bus.follow(TABLE, f"{self._token}.>", on_change=self._on_change)
+
+    def instance(self, document: InstanceTable, trace: TraceContext) -> bool:
+        """Say it, if it is news; True when it is."""
+        if self._said.get(document.key) == document:
+            return False
+        self._said[document.key] = document
+        self._instances.set(document.key, document, trace)
+        return True
+
+    def virtual_server(self, document: VirtualServerTable, cause: str, trace: TraceContext) -> None:
+        """Say it with its cause and the time, if it is news."""
+        if self._said.get(document.key) == document:
+            return
+        self._said[document.key] = document
+        full = msgspec.structs.replace(document, cause=cause, since=datetime.now(UTC))
+        self._servers.set(document.key, full, trace)
+
+    def keep_only(self, keys: set[str], trace: TraceContext) -> None:
+        """Delete every document of this router but these, those of an earlier life included."""
+        for key in {*self._said, *self._found.entries} - keys:
+            self._said.pop(key, None)
+            writer = self._instances if f"{self._token}.instance." in key else self._servers
+            writer.delete(key, trace)
+
+    @property
+    def whole(self) -> bool:
+        """True while it is known which documents stand on the bus."""
+        return self._found.live
+
+    def _on_change(self) -> None:
+        # only the picture's coming is news; each write that comes back is not
+        if self._found.live != self._was_whole:
+            self._was_whole = self._found.live
+            self._wake()
+
+    async def flushed(self, timeout: float) -> None:
+        """Wait until everything said is written, ``timeout`` seconds at most."""
+        await self._instances.flushed(timeout)
+        await self._servers.flushed(timeout)
+
+    async def close(self) -> None:
+        """Stop writing."""
+        await self._instances.close()
+        await self._servers.close()

@@ -1,0 +1,160 @@
+"""Keeps the kernel's table: what is desired, what is believed to be there, and the write between the two.
+
+Believed is what the last write and the last read left. A change is planned against it, so that no dump stands
+between a verdict and the kernel; a refusal that shows it to be wrong leads to a new read and a new plan.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from ipvs_programmer.kernel import Failure, Kernel, UnsureError
+from ipvs_programmer.metrics import OPERATIONS, WRITE_SECONDS
+from ipvs_programmer.plan import AddService, Operation, plan
+from ipvs_programmer.table import Key, Pool
+from vipbus.telemetry.trace import TraceContext, span
+
+_TRIES = 3
+"""Plans a write may take; a table that still differs then has a second writer: the drift check is next."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a write did."""
+
+    operations: tuple[Operation, ...]
+    """Those that the kernel accepted, in their order."""
+    trace: TraceContext
+    """Of the kernel write, or of its cause when there was nothing to write."""
+
+    @property
+    def keys(self) -> set[Key]:
+        """The services it touched."""
+        return {operation.key for operation in self.operations}
+
+
+class Keeper:
+    """Every method is one short step without a wait."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.desired: dict[Key, Pool] = {}
+        """Every service that should be there; one of ours that is missing here is removed."""
+        self.believed: dict[Key, Pool] = {}
+        self.errors: dict[Key, str] = {}
+        """Services that are not what they should be, and why, in words."""
+        self._kernel = kernel
+
+    def want(self, keys: Collection[Key], desired: dict[Key, Pool]) -> None:
+        """Say what these services should be from now on; those that ``desired`` lacks should not be."""
+        for key in keys:
+            pool = desired.get(key)
+            if pool is None:
+                self.desired.pop(key, None)
+            else:
+                self.desired[key] = pool
+
+    def read(self, keys: Collection[Key]) -> None:
+        """Read services and believe what is there.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+        found = self._kernel.read(keys)
+        for key in keys:
+            self._believe(key, found.get(key))
+
+    def is_wrong(self, key: Key) -> bool:
+        """Say whether a service is not what it should be, and for no reason that is known."""
+        return key not in self.errors and self.desired.get(key) != self.believed.get(key)
+
+    def forget(self) -> None:
+        """Believe nothing: the kernel is out of reach."""
+        self.believed.clear()
+        self.errors.clear()
+
+    def write(self, keys: Collection[Key], parent: TraceContext) -> Written:
+        """Make these services what they should be, as far as the kernel agrees; see `errors` for the rest.
+
+        Raises:
+            KernelError: the table cannot be written or read at all.
+        """
+        done: list[Operation] = []
+        trace = parent
+        pending = keys
+        for _ in range(_TRIES):
+            for key in pending:
+                self.errors.pop(key, None)
+            with span("plan", parent=parent) as planning:
+                operations = self._plan(pending)
+                planning.attributes["vipbus.operations"] = len(operations)
+            if not operations:
+                break
+            with span("kernel write", parent=parent) as writing:
+                writing.attributes["vipbus.operations"] = len(operations)
+                trace = writing.context
+                failures = self._apply(operations)
+                if failures:
+                    writing.error = str(failures[0])
+            failed = {id(failure.operation) for failure in failures}
+            done += (operation for operation in operations if id(operation) not in failed)
+            pending = self._settle(operations, failures)
+            if not pending:
+                break
+        return Written(tuple(done), trace)
+
+    def _plan(self, keys: Collection[Key]) -> tuple[Operation, ...]:
+        desired = {key: pool for key in keys if (pool := self.desired.get(key)) is not None}
+        believed = {key: pool for key in keys if (pool := self.believed.get(key)) is not None}
+        return plan(desired, believed, keys if isinstance(keys, set) else set(keys))
+
+    def _apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
+        started = time.perf_counter()
+        try:
+            failures = self._kernel.apply(operations)
+        except UnsureError as error:
+            # none is known to be done: all are read again, and what is missing is planned again
+            failures = tuple(Failure(operation, errno.ENOBUFS, str(error)) for operation in operations)
+        WRITE_SECONDS.observe(time.perf_counter() - started)
+        failed = {id(failure.operation) for failure in failures}
+        counts: dict[tuple[str, str], int] = {}
+        for operation in operations:
+            of = (operation.kind, "refused" if id(operation) in failed else "done")
+            counts[of] = counts.get(of, 0) + 1
+        for (kind, result), count in counts.items():
+            OPERATIONS.add(count, kind=kind, result=result)
+        return failures
+
+    def _settle(self, operations: Sequence[Operation], failures: Sequence[Failure]) -> set[Key]:
+        """Take in what a batch did; return the services that must be planned again."""
+        unsettled = {failure.operation.key for failure in failures}
+        for key in {operation.key for operation in operations} - unsettled:
+            pool = self.desired.get(key)
+            # a copy: what is believed changes with what is read, what is desired does not
+            self._believe(key, Pool(pool.service, dict(pool.destinations)) if pool is not None else None)
+        if not failures:
+            return set()
+        self.read(unsettled)
+        unmade = {
+            failure.operation.key
+            for failure in failures
+            if isinstance(failure.operation, AddService) and not failure.belief_is_wrong
+        }
+        # destinations of a service that could not be made say nothing of their own
+        telling = [
+            failure
+            for failure in failures
+            if not (failure.number == errno.ESRCH and failure.operation.key in unmade)
+        ]
+        for failure in sorted(telling, key=lambda each: each.belief_is_wrong):
+            self.errors.setdefault(failure.operation.key, str(failure))
+        # the others were refused for a reason that a second try does not change
+        return {failure.operation.key for failure in telling if failure.belief_is_wrong}
+
+    def _believe(self, key: Key, pool: Pool | None) -> None:
+        if pool is None:
+            self.believed.pop(key, None)
+        else:
+            self.believed[key] = pool

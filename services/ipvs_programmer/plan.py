@@ -1,0 +1,134 @@
+"""``plan(desired, observed, owned)``: the operations that make a table what it should be. Pure.
+
+The order keeps traffic: a service before its destinations, a destination in before another goes out, and
+services go last. Foreign services are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import ClassVar
+
+import msgspec
+
+from ipvs_programmer.table import Destination, DestinationKey, Key, Pool, Service, Table
+
+
+class _Operation(msgspec.Struct, frozen=True):
+    kind: ClassVar[str]
+
+
+class AddService(_Operation, frozen=True):
+    """Make a virtual service."""
+
+    kind: ClassVar[str] = "add-service"
+    service: Service
+
+    @property
+    def key(self) -> Key:
+        """The service it concerns."""
+        return self.service.key
+
+    def __str__(self) -> str:
+        return f"add service {self.key} scheduler {self.service.scheduler}{self.service.persistence}"
+
+
+class EditService(_Operation, frozen=True):
+    """Give a virtual service other settings; its connections and destinations stay."""
+
+    kind: ClassVar[str] = "edit-service"
+    service: Service
+
+    @property
+    def key(self) -> Key:
+        """The service it concerns."""
+        return self.service.key
+
+    def __str__(self) -> str:
+        return f"edit service {self.key} scheduler {self.service.scheduler}{self.service.persistence}"
+
+
+class DeleteService(_Operation, frozen=True):
+    """Remove a virtual service and its destinations."""
+
+    kind: ClassVar[str] = "delete-service"
+    key: Key
+
+    def __str__(self) -> str:
+        return f"delete service {self.key}"
+
+
+class AddDestination(_Operation, frozen=True):
+    """Put a real server into a service."""
+
+    kind: ClassVar[str] = "add-destination"
+    key: Key
+    destination: Destination
+
+    def __str__(self) -> str:
+        return f"add destination {self.destination.key} to {self.key} weight {self.destination.weight}"
+
+
+class EditDestination(_Operation, frozen=True):
+    """Give a destination other settings; its connections stay."""
+
+    kind: ClassVar[str] = "edit-destination"
+    key: Key
+    destination: Destination
+
+    def __str__(self) -> str:
+        d = self.destination
+        return f"edit destination {d.key} of {self.key} weight {d.weight} {d.forwarding.name}"
+
+
+class DeleteDestination(_Operation, frozen=True):
+    """Take a real server out of a service."""
+
+    kind: ClassVar[str] = "delete-destination"
+    key: Key
+    destination: DestinationKey
+
+    def __str__(self) -> str:
+        return f"delete destination {self.destination} from {self.key}"
+
+
+Operation = AddService | EditService | DeleteService | AddDestination | EditDestination | DeleteDestination
+
+
+def plan(desired: Table, observed: Table, owned: Collection[Key]) -> tuple[Operation, ...]:
+    """Find what turns ``observed`` into ``desired``.
+
+    What is desired is ours. Of the rest, only services in ``owned`` are removed; all others are foreign.
+    """
+    operations: list[Operation] = []
+    for key, pool in desired.items():
+        operations += _pool(pool, observed.get(key))
+    operations += (DeleteService(key) for key in observed if key in owned and key not in desired)
+    return tuple(operations)
+
+
+def _pool(desired: Pool, observed: Pool | None) -> Iterator[Operation]:
+    key = desired.service.key
+    if observed is None:
+        yield AddService(desired.service)
+        for destination in desired.destinations.values():
+            yield AddDestination(key, destination)
+        return
+    if desired.service != observed.service:
+        yield EditService(desired.service)
+    if desired.destinations != observed.destinations:
+        yield from _destinations(desired, observed)
+
+
+def _destinations(desired: Pool, observed: Pool) -> Iterator[Operation]:
+    key = desired.service.key
+    before = observed.destinations
+    for destination in desired.destinations.values():
+        if destination.key not in before:
+            yield AddDestination(key, destination)
+    for destination in desired.destinations.values():
+        if before.get(destination.key, destination) != destination:
+            yield EditDestination(key, destination)
+    for gone in before:
+        if gone not in desired.destinations:
+            yield DeleteDestination(key, gone)
