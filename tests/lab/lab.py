@@ -120,12 +120,13 @@ class Lab:
         """Begin steady traffic to the first virtual address."""
         self.client.start(self.address, PORT)
 
-    def open_port(self, server: str) -> None:
-        """Start a real server's HTTP server and wait until it listens."""
+    def open_port(self, server: str) -> float:
+        """Start a real server's HTTP server and return when it was seen to listen (monotonic seconds)."""
         program, log = str(Path(__file__).with_name("web.py")), self.directory / f"{server}.log"
         log.unlink(missing_ok=True)
         self._web[server] = self.servers[server].spawn([sys.executable, program, server, str(PORT)], log)
         eventually(lambda: LISTENING in log.read_text(), f"{server} listens")
+        return time.monotonic()
 
     def close_port(self, server: str) -> None:
         """Kill a real server's HTTP server: connections to its port are refused from now on."""

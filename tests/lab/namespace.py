@@ -95,11 +95,11 @@ class Namespace:
 
         def none_left() -> bool:
             pids = self.pids()
-            for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            # all are frozen first: a child that is told of its parent's death would still say goodbye
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
             return not pids
 
         eventually(none_left, f"everything in {self.name} is dead", every=0.005)

@@ -10,17 +10,44 @@ from tests.support.otlp import ReceivedSpan
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.ipvs
+TAKEOVER = (
+    "take over",
+    "publish vipbus.state.role",
+    "process vipbus.state.role",
+    "plan",
+    "kernel write",
+    "add addresses",
+)
+FAILURE = (
+    "check",
+    "publish vipbus.state.health",
+    "process vipbus.state.health",
+    "plan",
+    "kernel write",
+)
 
 
-def trace_with(spans: list[ReceivedSpan], *names: str) -> list[ReceivedSpan]:
-    """Find the trace that has spans of all these names (or beginnings of names)."""
+def whole_trace(spans: list[ReceivedSpan], *path: str) -> list[ReceivedSpan]:
+    """Find the trace that has spans with these beginnings of names, and every span's parent but the first's.
+
+    A parent may arrive after its children: it ends later. Empty while there is no such trace.
+    """
     traces: dict[str, list[ReceivedSpan]] = {}
-    for span in spans:
+    for span in sorted(spans, key=lambda span: span.start_ns):
         traces.setdefault(span.trace_id, []).append(span)
     for trace in traces.values():
-        if all(any(span.name.startswith(name) for span in trace) for name in names):
-            return sorted(trace, key=lambda span: span.start_ns)
+        known = {span.span_id for span in trace}
+        rootless = [span for span in trace if span.parent_id not in known]
+        if rootless == trace[:1] and all(any(s.name.startswith(name) for s in trace) for name in path):
+            return trace
     return []
+
+
+def services(trace: list[ReceivedSpan], *path: str) -> list[str]:
+    """Name the service of the first span of each name, in the order of the path, which is that of time."""
+    spans = [next(span for span in trace if span.name.startswith(name)) for name in path]
+    assert spans == sorted(spans, key=lambda span: span.start_ns)
+    return [span.service for span in spans]
 
 
 def test_a_failure_and_a_takeover_are_one_trace_each() -> None:
@@ -29,24 +56,18 @@ def test_a_failure_and_a_takeover_are_one_trace_each() -> None:
     )
     with Lab(declaration, collector=True) as lab:
         lab.settled("r1", within=90)
-        eventually(
-            lambda: trace_with(lab.collector.spans, "takeover", "plan", "kernel write"),
-            "the takeover's trace arrives",
-        )
-        takeover = trace_with(lab.collector.spans, "takeover", "plan", "kernel write")
-        assert {span.service for span in takeover} >= {"vrrp-agent", "ipvs-programmer"}
+        eventually(lambda: whole_trace(lab.collector.spans, *TAKEOVER), "the takeover's trace arrives")
+        takeover = whole_trace(lab.collector.spans, *TAKEOVER)
+        agent, programmer = "vrrp-agent", "ipvs-programmer"
+        assert services(takeover, *TAKEOVER) == [agent, agent, programmer, programmer, programmer, agent]
 
         before = len(lab.collector.spans)
         lab.close_port("s2")
         eventually(lambda: lab.destinations("r1") == {"s1"}, "s2 has left")
-        path = ("check", "publish vipbus.state.health", "plan", "kernel write")
-        eventually(
-            lambda: trace_with(lab.collector.spans[before:], *path),
-            "the failure's trace arrives",
-        )
-        failure = trace_with(lab.collector.spans[before:], *path)
-        assert len({span.trace_id for span in failure}) == 1
-        assert {span.service for span in failure} == {"health-prober", "ipvs-programmer"}
-        known = {span.span_id for span in failure}
-        assert [span.name for span in failure if span.parent_id not in known] == [failure[0].name]
-        assert failure[0].name.startswith("check")
+        eventually(lambda: whole_trace(lab.collector.spans[before:], *FAILURE), "the failure's trace arrives")
+        failure = whole_trace(lab.collector.spans[before:], *FAILURE)
+        prober = "health-prober"
+        assert services(failure, *FAILURE) == [prober, prober, programmer, programmer, programmer]
+        assert {span.service for span in failure} == {prober, programmer}
+        assert failure[0].name == "check 10.9.0.22:80"
+        assert failure[0].failed

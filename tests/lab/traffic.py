@@ -9,6 +9,7 @@ kernel's first retransmission (1 s), so that a lost SYN is a failed request.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -17,6 +18,9 @@ import time
 from typing import TextIO
 
 _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+_source_ports = itertools.cycle(range(1024, 65536))
+"""In turn, so that none comes again for 20 minutes: IPVS remembers a closed connection for 2 (FIN_WAIT), and
+sends a new one from the same port to the same real server, even to one that has left the table meanwhile."""
 
 
 async def request(address: tuple[str, int], timeout: float) -> dict[str, object]:
@@ -25,6 +29,7 @@ async def request(address: tuple[str, int], timeout: float) -> dict[str, object]
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
         connection.setblocking(False)
+        connection.bind(("", next(_source_ports)))
         try:
             async with asyncio.timeout(timeout):
                 await loop.sock_connect(connection, address)
