@@ -66,7 +66,16 @@ Work = Callable[[Life], Awaitable[None]]
 def prepare(service: str, settings: Settings) -> Callable[[], None]:
     """Set up logs and whatever export the environment asks for; return what flushes it at the end."""
     logs.configure(service, settings.router, settings.log)
-    if not any(name.startswith("OTEL_") for name in os.environ):
+    return export(service, settings)
+
+
+def export(service: str, settings: Settings) -> Callable[[], None]:
+    """Start whatever export the environment asks for; return what flushes it at the end.
+
+    The SDK takes half a second to import: a service that must not wait calls this in another thread.
+    """
+    # an empty variable is an unset one (OpenTelemetry's specification, Environment Variable Specification)
+    if not any(name.startswith("OTEL_") and value for name, value in os.environ.items()):
         return lambda: None
     try:
         from vipbus.telemetry import otlp, trace  # noqa: PLC0415  # the SDK only where it is asked for
