@@ -57,6 +57,7 @@ async def take(address: BusAddress) -> Snapshot:
     table = bus.follow(TABLE, on_change=wake.set)
     health = bus.follow(HEALTH, on_change=wake.set)
     follows: tuple[Follow[object], ...] = (config, role, table, health)  # type: ignore[assignment]  # invariant
+    never = bus.problem
     bus.start()
     problem = ""
     found = []
@@ -66,7 +67,8 @@ async def take(address: BusAddress) -> Snapshot:
         await _whole(follows, wake)
         found = await asked
     except BusAwayError:
-        problem = bus.problem or "the connection was lost"
+        # a server that is there and does not answer leaves no error behind
+        problem = f"no answer within {_BUS_WITHIN:.0f} s" if bus.problem == never else bus.problem
     except TimeoutError:
         problem = f"the buckets could not be read whole within {_READ_WITHIN:.0f} s"
     finally:

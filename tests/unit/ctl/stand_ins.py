@@ -47,6 +47,12 @@ caps = status[status.index("CapEff:") + 1]
 say("started", caps, os.environ.get("VIPBUS_RESTARTED", "-").replace(" ", "_"), *sys.argv[1:])
 if ends:
     sys.exit(int(ends))
+if (here / (name + ".orphans")).exists() and os.fork() == 0:
+    if os.fork():
+        os._exit(0)  # its parent is gone before it
+    time.sleep(0.2)
+    say("orphan")
+    os._exit(0)
 while True:
     signal.pause()
 """
@@ -113,7 +119,7 @@ class Run:
         return [line.pid for line in self.journal("started") if line.name == name][-1]
 
     def tell(self, name: str, what: str, content: str = "1") -> None:
-        """Make a stand-in end at its start (``ends``) or refuse to stop (``hangs``)."""
+        """Make a stand-in end at its start (``ends``), refuse to stop (``hangs``) or leave ``orphans``."""
         (self.directory / "stand-ins" / f"{name}.{what}").write_text(content)
 
     def said(self) -> str:

@@ -183,6 +183,26 @@ def _capabilities() -> str:
 
 
 @ROOT
+def test_as_the_first_process_of_a_container_it_reaps_what_others_leave(router: Make) -> None:
+    run = router(wrap=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"])
+    run.tell("vrrp-agent", "orphans")
+    run.started()
+    assert run.process is not None
+    parent = run.process.pid
+    (first,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    eventually(lambda: run.journal("orphan"), "the orphan has run")
+
+    def zombies() -> list[str]:
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return [pid for pid in children if not supervisor_file.process_runs(int(pid))]
+
+    eventually(lambda: not zombies(), "it was reaped")
+    os.kill(int(first), signal.SIGTERM)
+    assert run.ended() == 0
+    assert run.journal("stopped")[0].name == "vrrp-agent"
+
+
+@ROOT
 def test_a_missing_capability_is_one_line(router: Make) -> None:
     run = router(wrap=["setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw"]).start()
     assert run.ended() == 1
