@@ -26,6 +26,8 @@ from vipbus.contracts import Check, VerdictName
 
 FIRST_WITHIN = 1.0
 """Seconds over which the first attempts at unknown targets are spread: soon, but no herd."""
+SHORTEST = 0.01
+"""Seconds that an interval has at least, whatever was published: none at all would be a busy loop."""
 _EPSILON = 1e-6
 """Share of a grid step that rounding may cost; a timer that fires so early is still on time."""
 
@@ -87,7 +89,7 @@ def rules_of(check: Check) -> Rules:
     """Take from a check what its timing needs."""
     digest = hashlib.blake2b(f"{check.address} {check.port}".encode(), digest_size=8).digest()
     return Rules(
-        delay_loop=check.delay_loop,
+        delay_loop=max(check.delay_loop, SHORTEST),
         timeout=check.connect_timeout,
         retry=check.retry,
         delay_before_retry=check.delay_before_retry,

@@ -84,23 +84,23 @@ class Publisher:
 
     def found(self, outcome: Outcome) -> None:
         """Note a check's decision and say what follows from it."""
-        keys = self._book.keys_of(outcome.check)
-        if not keys:
+        if not self._book.heeds(outcome.check, outcome.order):
             return
+        keys = self._book.keys_of(outcome.check)
         finding = Finding(
             verdict=outcome.decision.verdict,
             cause=outcome.decision.cause,
             since_ns=outcome.decided_ns,
             own=True,
+            seen=self._health.revision,
             trace=self._trace_of(outcome, keys),
         )
-        if not self._book.found(outcome.check, finding, outcome.order):
-            return
+        self._book.found(outcome.check, finding)
         for key in keys:
             self._judge(key)
 
     def audit(self, known: Iterable[str] | None) -> set[str]:
-        """Compare everything with what stands; return the keys where what was taken over has changed.
+        """Compare everything with what stands; return the keys of which another replica knows better.
 
         ``known`` are the keys of every checked real server there is, None where that is not known for sure:
         then nothing is cleared up. Costs nothing while the bucket does not change.
@@ -145,7 +145,7 @@ class Publisher:
     # ---- one key
 
     def _judge(self, key: str) -> bool:
-        """Say a key's verdict if another one stands; True if this replica has no right to an opinion."""
+        """Say a key's verdict if another one stands; True if what stands is to be taken over instead."""
         opinion = self._book.opinion(key)
         if opinion is None:
             return False
@@ -155,10 +155,15 @@ class Publisher:
         if not self._may_write(key):
             self._unsaid = True
             return False
-        if standing is not None and not opinion.finding.own:
+        if standing is not None and not self._outranks(opinion.finding, key, standing):
             return True
         self._say(key, self._verdict(key, opinion, standing), opinion.finding.trace)
         return False
+
+    def _outranks(self, finding: Finding, key: str, standing: Verdict) -> bool:
+        entry = self._health.entries.get(key)
+        before = entry is None or entry.revision <= finding.seen
+        return finding.own and (before or standing.prober == self._prober)
 
     def _verdict(self, key: str, opinion: Opinion, standing: Verdict | None) -> Verdict:
         target = self._book.targets[key]

@@ -71,10 +71,13 @@ def everything_known(entries: Mapping[str, Entry[ConfigDocument]], revisions: Ma
     """Say whether ``revisions`` holds all there is: every router's newest configuration, whole.
 
     Only then is a real server that is in none of them really gone. Entities come before the head that
-    names them, so a router that is just being published has keys and no head yet.
+    names them, so a router that is just being published has keys and no head yet. A bucket without any
+    router tells of nothing: it may have been made anew.
     """
     routers = {key.partition(".")[0] for key in entries}
     heads = {key.partition(".")[0]: entry.value for key, entry in entries.items() if key.endswith(".head")}
-    return routers == set(heads) == set(revisions) and all(
-        isinstance(head, Head) and revisions[token].head == head for token, head in heads.items()
+    return (
+        bool(routers)
+        and routers == set(heads) == set(revisions)
+        and all(isinstance(head, Head) and revisions[token].head == head for token, head in heads.items())
     )

@@ -1,9 +1,9 @@
 """From checks to verdicts: pure rules for what a prober says, what it takes over, and what it leaves alone.
 
 The `Book` of a replica holds the targets it leads and what is known of each of their checks. What the replica
-found with its own eyes outranks what stands on the bus. What it took over from the leader before it does not:
-where that has changed since, it is taken over anew, and the next round shows who is right. So nothing flaps
-because a target changed hands.
+found with its own eyes outranks what stood on the bus when it did. What another wrote after that is taken
+over, and the next round shows who is right: whoever comes back from a pause or from beyond a cut network has
+old eyes. So nothing flaps because a target changed hands. Revisions decide what came after what, no clocks.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """When it was found, in nanoseconds since the epoch."""
     own: bool = False
     """Found by this replica, not taken over."""
+    seen: int = 0
+    """The revision of the bucket ``health`` that had been read when it was found."""
     order: int = 0
     """The orders by which the engine was told; its decisions from before do not count."""
     trace: TraceContext | None = None
@@ -84,16 +86,20 @@ class Book:
         )
 
     def doubt(self, keys: Iterable[str], standing: Mapping[str, Verdict]) -> dict[Check, VerdictName | None]:
-        """Take over anew what was only taken over before; return what the engine is to be told."""
-        doubted = {check for key in keys for check in self.targets[key].checks if not self._known(check).own}
-        return self._learn(standing, doubted)
+        """Take over what another replica says of these targets; return what the engine is to be told."""
+        return self._learn(standing, {check for key in keys for check in self.targets[key].checks})
 
-    def found(self, check: Check, finding: Finding, order: int) -> bool:
-        """Note what the engine found; False if it no longer counts."""
-        if check not in self._keys or order < self._known(check).order:
-            return False
+    def heeds(self, check: Check, order: int) -> bool:
+        """Say whether a decision of the engine counts.
+
+        It does if the check is for a target that is led, and the engine had taken the orders by which it
+        was last told what to think of it.
+        """
+        return check in self._keys and order >= self._known(check).order
+
+    def found(self, check: Check, finding: Finding) -> None:
+        """Note what the engine found."""
         self.findings[check] = finding
-        return True
 
     def opinion(self, key: str) -> Opinion | None:
         """Combine a target's checks: one that is down is enough, up takes all of them; None is not yet."""

@@ -88,6 +88,13 @@ def test_an_unknown_target_is_tried_soon_and_a_known_one_within_an_interval() ->
     assert begin(rules_of(short), "unknown", 100.0).due < 100.1
 
 
+@pytest.mark.parametrize("delay_loop", [0.0, -1.0, 0.001])
+def test_an_interval_of_nothing_is_no_busy_loop(delay_loop: float) -> None:
+    rules = rules_of(TcpCheck(address="10.9.0.1", port=80, delay_loop=delay_loop))
+    state, _ = decide(rules, begin(rules, "up", 100.0), Succeeded(100.0), 100.0)
+    assert 0.01 <= state.due - 100.0 <= 0.03
+
+
 def test_starts_are_spread_over_the_interval() -> None:
     rules = [rules_of(TcpCheck(address=f"10.9.{n >> 8}.{n & 255}", port=80)) for n in range(1000)]
     tenths = [0] * 10

@@ -60,7 +60,7 @@ NEWER = revision(real_server(check()), number=2)
 @pytest.mark.parametrize(
     ("documents", "revisions", "known"),
     [
-        ((), {}, True),
+        ((), {}, False),
         ((WHOLE.head, real_server(check())), {"r1": WHOLE}, True),
         # the head names a revision that is not whole here
         ((NEWER.head, real_server(check())), {"r1": WHOLE}, False),

@@ -45,7 +45,7 @@ def test_a_target_is_up_if_every_check_passes(
     made = book(target(A, B))
     for each, finding in ((A, first), (B, second)):
         if finding is not None:
-            assert made.found(each, finding, made.order)
+            made.found(each, finding)
     found = made.opinion(KEY)
     assert ((found.verdict, found.cause) if found else None) == opinion
 
@@ -90,7 +90,7 @@ def test_the_engine_is_told_what_is_taken_over_and_nothing_of_what_it_found() ->
     targets = {KEY: target(A)}
     assert made.lead(targets, {KEY: verdict("up")}) == {A: "up"}
     assert made.lead(targets, {KEY: verdict("up")}) == {A: None}
-    assert made.found(A, down(), made.order)
+    made.found(A, down())
     assert made.lead(targets, {KEY: verdict("up")}) == {A: None}
     assert made.findings[A].verdict == "down"
 
@@ -106,30 +106,32 @@ def test_what_is_unknown_is_learnt_when_the_bucket_is_there() -> None:
 
 def test_a_target_that_comes_back_is_not_judged_by_what_was_known_before() -> None:
     made = book(target(A))
-    made.found(A, down(), made.order)
+    made.found(A, down())
     made.lead({}, {})
     made.lead({KEY: target(A)}, {KEY: verdict("up")})
     assert made.findings[A].verdict == "up"
     assert not made.findings[A].own
 
 
-def test_doubt_takes_over_anew_only_what_was_taken_over() -> None:
-    made = book(target(A), standing={KEY: verdict("up")})
-    assert made.doubt([KEY], {KEY: verdict("down")}) == {A: "down"}
-    made.found(A, up(), made.order)
-    assert made.doubt([KEY], {KEY: verdict("down")}) == {A: None}
-    assert made.findings[A].verdict == "up"
+def test_doubt_takes_over_what_another_says_and_leaves_the_rest() -> None:
+    other = target(B, virtual_server=OTHER_VS)
+    made = book(target(A), other)
+    for each in (A, B):
+        made.found(each, up())
+    assert made.doubt([KEY], {KEY: verdict("down")}) == {A: "down", B: None}
+    assert not made.findings[A].own
+    assert made.findings[B].own
+    assert made.doubt([KEY], {KEY: verdict("down")}) == {A: None, B: None}
 
 
 def test_a_decision_from_before_a_verdict_was_taken_over_does_not_count() -> None:
     made = book(target(A))
     before = made.order
     made.lead({KEY: target(A)}, {KEY: verdict("up")})
-    assert not made.found(A, down(), before)
-    assert made.findings[A].verdict == "up"
-    assert made.found(A, down(), made.order)
+    assert not made.heeds(A, before)
+    assert made.heeds(A, made.order)
 
 
 def test_a_decision_about_what_is_no_longer_led_does_not_count() -> None:
     made = book(target(A))
-    assert not made.found(B, down(), made.order)
+    assert not made.heeds(B, made.order)
