@@ -20,7 +20,8 @@ from vipbus.bus import Bus, BusAddress
 from vipbus.contracts import MEMBER, Member
 
 ADVERT_INTERVAL = 1.0
-MASTER_DOWN = 3 * ADVERT_INTERVAL + (256 - 100) / 256 * ADVERT_INTERVAL
+SKEW_TIME = (256 - 100) / 256 * ADVERT_INTERVAL
+MASTER_DOWN = 3 * ADVERT_INTERVAL + SKEW_TIME
 """Router b's, in seconds (RFC 9568 section 6.1)."""
 MARGIN = 0.5
 DELAY_LOOP, CONNECT_TIMEOUT, RETRY, DELAY_BEFORE_RETRY = 2.0, 1.0, 1, 1.0
@@ -215,6 +216,24 @@ def _roles(stack: Stack) -> dict[str, tuple[str, int]]:
     }
 
 
+def test_a_stopped_agent_hands_over(stack: Stack) -> None:
+    watch = stack.arrival("router-b")
+    agent = stack.container("router-a-vrrp-agent")
+    before = now()
+    agent.stop()
+    output, _ = watch.communicate(timeout=10)
+    took = float(output) - before
+    print(f"router-b has the address {took:.2f} s after the stop began")
+    # priority 0 sets the backup's timer to the skew time (RFC 9568 section 6.4.2)
+    assert took <= SKEW_TIME + MARGIN
+    agent.reload()
+    assert agent.attrs["State"]["ExitCode"] == 0
+    assert stack.active() == ["router-b"]
+    assert _roles(stack)["router-a"][0] == "stopped"
+    agent.start()
+    eventually(lambda: stack.active() == ["router-a"], "router-a is active again", within=20, every=0.1)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may kill a container's process past its engine")
 def test_a_killed_agent_is_back_before_anyone_takes_over(stack: Stack) -> None:
     watch = stack.arrival("router-b")
@@ -251,6 +270,41 @@ def test_a_real_server_stops_and_starts(stack: Stack) -> None:
     eventually(
         lambda: stack.verdicts()[address] == "up", "its verdict is up", within=DELAY_LOOP + 8, every=0.1
     )
+
+
+# ---- configuration
+
+
+def test_a_changed_file_is_taken_whole_and_a_wrong_one_refused_whole(stack: Stack) -> None:
+    file = stack.routers / "router-a.conf"
+    text = file.read_text()
+    first = _revision(stack, "router-a")
+    try:
+        file.write_text(text.replace("delay_loop 2", "delay_loop 3"))
+        assert _reload(stack).returncode == 0
+        assert _revision(stack, "router-a") == first + 1
+        file.write_text(text.replace("lb_algo rr", "lb_algo nonsense"))
+        refused = _reload(stack)
+        assert refused.returncode == 2
+        line = 1 + next(n for n, each in enumerate(text.splitlines()) if "lb_algo" in each)
+        assert f"/etc/vipbus/router-a.conf:{line}:" in refused.stdout + refused.stderr
+        assert _revision(stack, "router-a") == first + 1
+    finally:
+        file.write_text(text)
+        assert _reload(stack).returncode == 0
+    assert _revision(stack, "router-a") == first + 2
+    assert stack.active() == ["router-a"]
+
+
+def _reload(stack: Stack) -> subprocess.CompletedProcess[str]:
+    return stack.compose("run", "--rm", "--no-TTY", "vipbus", "config", "reload", check=False)
+
+
+def _revision(stack: Stack, router: str) -> int:
+    _, report = stack.status()
+    (revision,) = (each["revision"] for each in report["routers"] if each["name"] == router)
+    assert isinstance(revision, int)
+    return revision
 
 
 # ---- sharing
