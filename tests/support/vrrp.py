@@ -80,6 +80,7 @@ class Router:
         self._port = f"p{number}"
         self._network = network
         self._process: subprocess.Popen[bytes] | None = None
+        self._bus_port = 0
         self._bus: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -112,6 +113,9 @@ class Router:
         """Start keepalived's VRRP child alone, in the foreground."""
         conf = self.directory / "keepalived.conf"
         conf.write_text(keepalived_conf(config))
+        # it does not start beside the file of a dead one that nobody has reaped yet
+        for kind in ("pid", "vrrp_pid"):
+            (self.directory / kind).unlink(missing_ok=True)
         files = [f"--{kind}={self.directory / kind}" for kind in ("pid", "vrrp_pid")]
         self._process = self.namespace.spawn(
             ["keepalived", "-f", str(conf), *files, "-n", "-l", "-D", "--vrrp"], self.log
@@ -119,11 +123,15 @@ class Router:
 
     def start_bus(self) -> None:
         """Start a nats-server on this router's loopback."""
-        port = free_port()
-        self.bus_url = f"nats://127.0.0.1:{port}"
+        self._bus_port = free_port()
+        self.bus_url = f"nats://127.0.0.1:{self._bus_port}"
+        self.restart_bus()
+
+    def restart_bus(self) -> None:
+        """Start it again on the same port and store."""
         store = self.directory / "js"
         self._bus = self.namespace.spawn(
-            [nats_server_binary(), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(store)],
+            [nats_server_binary(), "-a", "127.0.0.1", "-p", str(self._bus_port), "-js", "-sd", str(store)],
             self.directory / "nats.log",
         )
 
@@ -148,6 +156,13 @@ class Router:
         """Wait until what it runs has ended."""
         assert self._process is not None
         return self._process.wait(within)
+
+    def crash(self) -> None:
+        """Cut it off, then kill -9 everything in it at once: keepalived's child outlives its parent else."""
+        self.cut_off()
+        self.namespace.kill_all()
+        if self._process is not None:
+            self._process.wait()
 
     @property
     def pid(self) -> int:

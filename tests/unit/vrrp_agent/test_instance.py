@@ -170,8 +170,8 @@ def test_a_start_on_a_missing_interface_is_a_fault_with_its_cause() -> None:
 def test_silence_makes_active_advertisement_first_addresses_when_armed() -> None:
     story = Story().started().expired()
     assert story.did == (SendAdvertisement(100), Announce("active", 9, "nobody is active"))
-    story.then(ArmingOver(9), 0.004)
-    assert story.did == (AddAddresses((VIP,)), SendGratuitousArp((VIP,)))
+    armed = story.then(ArmingOver(9), 0.004)
+    assert armed.did == (AddAddresses((VIP,)), SendGratuitousArp((VIP,)))
 
 
 def test_addresses_wait_a_tenth_of_a_second_for_the_table_at_most() -> None:
