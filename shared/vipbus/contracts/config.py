@@ -82,7 +82,7 @@ class TcpCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     address: str
     port: int
     delay_loop: float = 60.0
-    """Between the end of one round and the start of the next."""
+    """Between the starts of two rounds; one that takes longer is followed by the next at once."""
     connect_timeout: float = 5.0
     retry: int = 1
     """Further attempts before a server that was up counts as down."""

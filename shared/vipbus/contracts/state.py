@@ -54,7 +54,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     prober: str
     lease: int
-    """The prober's member revision when it decided: a later owner's is greater."""
+    """How far into the bucket ``member`` the prober had read when it wrote: a later owner's is greater."""
 
     @property
     def key(self) -> str:
