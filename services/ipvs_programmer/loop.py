@@ -79,7 +79,8 @@ async def work(
     try:
         await _steps(programmer, wake, life.stopping, options.drift_interval)
         if options.on_stop == "remove":
-            await _without_addresses(inputs, wake)
+            if programmer.own:
+                await _without_addresses(inputs, wake)
             programmer.remove_all()
         inputs.save()
         await documents.flushed(_LAST_WORDS)

@@ -85,8 +85,11 @@ class StateWriter(Generic[T]):
 
     async def close(self) -> None:
         """Stop writing."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        # once is not enough: before Python 3.12 asyncio.wait_for loses a cancellation that comes in the same
+        # moment as its answer, and a stop would wait for ever
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=0.05)
 
     def _say(self, key: str, pending: _Pending) -> None:
         self._said[key] = pending

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from ipvs_programmer import loop
 from ipvs_programmer.kernel import NoIpvsError, NotPermittedError, UnsureError
@@ -17,8 +21,11 @@ from ipvs_programmer.table import DestinationKey
 from tests.support.nats import NatsServer
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
 from tests.unit.ipvs_programmer.world import USUAL, World, instance, real_server, virtual_server, world
+from vipbus.bus import records
 from vipbus.runtime.life import FatalError
+from vipbus.telemetry import trace
 
+SAID = "virtual-server.10-9-0-1_80_tcp"
 SERVICE = "TCP 10.9.0.1:80"
 BOTH = {SERVICE: ["10.9.0.21:80 1", "10.9.0.22:80 1"]}
 ONE = {SERVICE: ["10.9.0.22:80 1"]}
@@ -66,7 +73,7 @@ def test_a_down_verdict_takes_a_real_server_out_and_up_brings_it_back(tell: Call
         assert document.cause == "10.9.0.21:80 is down: connection refused"
         assert document.programmed
         assert document.epoch == 1
-        written = w.trace_of("virtual-server.10-9-0-1_80_tcp")
+        written = w.trace_of(SAID)
         assert written is not None
         assert written.trace_id == cause.trace_id
         w.verdict("up")
@@ -108,6 +115,9 @@ def test_taking_a_role_arms_the_table_before_the_address_is_there(tell: Callable
         assert armed is not None
         assert armed.trace_id == takeover.trace_id
         await w.until(lambda: (d := w.document()) and d.programmed and d.epoch == 5, "the table is said")
+        # the agent waits for the instance: it was said before the virtual server
+        entries = w.tables.entries
+        assert entries["router-a.instance.vi_1"].revision < entries[f"router-a.{SAID}"].revision
 
     tell(story)
 
@@ -257,8 +267,8 @@ def test_drift_is_repaired_and_told(tell: Callable[[Story], None]) -> None:
         told: list[str] = []
 
         async def listen() -> None:
-            async for message in w.bus.history("vipbus.event.table.>", follow=True):
-                told.append(message.data.decode())  # noqa: PERF401  # it grows while the test waits
+            async for record in records(w.bus, "vipbus.event.table.>", follow=True):
+                told.append(record.body.decode())  # noqa: PERF401  # it grows while the test waits
 
         listening = asyncio.ensure_future(listen())
         await w.until(lambda: len(told) == 2, "both are told")
@@ -501,5 +511,43 @@ def test_a_new_revision_changes_what_differs_and_nothing_else(tell: Callable[[St
             "delete destination 10.9.0.22:80 from TCP 10.9.0.1:80",
         ]
         await w.until(lambda: (d := w.document()) and d.revision == 2, "the revision is said")
+
+    tell(story)
+
+
+def test_one_failed_check_is_one_trace(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "_tracer", provider.get_tracer("test"))
+
+    async def story(w: World) -> None:
+        await steady(w)
+        spans.clear()
+        cause = w.verdict("down")
+        await w.until(lambda: (d := w.document()) and len(d.destinations) == 1, "it is carried out")
+        found = {
+            each.name: each
+            for each in spans.get_finished_spans()
+            if each.context is not None and f"{each.context.trace_id:032x}" == cause.trace_id
+        }
+        process, planned, write = (
+            found[name] for name in ("process vipbus.state.health", "plan", "kernel write")
+        )
+        assert process.kind is SpanKind.CONSUMER
+        assert process.attributes is not None
+        assert process.attributes["messaging.destination.template"] == "vipbus.state.health"
+        assert process.parent is not None
+        assert f"{process.parent.span_id:016x}" == cause.span_id
+        for child in (planned, write):
+            assert child.parent is not None
+            assert process.context is not None
+            assert child.parent.span_id == process.context.span_id
+        written = w.trace_of(SAID)
+        assert written is not None
+        assert write.context is not None
+        assert written.span_id == f"{write.context.span_id:016x}"
 
     tell(story)
