@@ -21,9 +21,9 @@ from vipbus.bus import (
     StaleWriteError,
     StateWriter,
     conditions,
+    records,
     serve,
 )
-from vipbus.bus.connection import subject_headers
 from vipbus.contracts import HEALTH, MEMBER, Condition, ConfigRefused, Verdict
 from vipbus.telemetry import trace
 
@@ -223,8 +223,8 @@ def test_history_keeps_every_write_and_every_event(nats_server: NatsServer) -> N
             async with asyncio.timeout(20):
                 while len(seen) < 6:
                     seen = [
-                        (m.subject, subject_headers(m)["ce-type"])
-                        async for m in bus.history("vipbus.>", follow=False)
+                        (record.subject, record.headers["ce-type"])
+                        async for record in records(bus, "vipbus.>", follow=False)
                     ]
             assert seen.count(("vipbus.state.health.a.b", "vipbus.state.health")) == 5
             assert ("vipbus.event.config.r1.refused", "vipbus.event.config.refused") in seen

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually_async
-from vipbus.bus import Bus, BusAddress, Follow, RefusedError, conditions
+from vipbus.bus import Bus, BusAddress, Follow, RefusedError, conditions, records
 from vipbus.contracts import (
     CONFIG,
     Condition,
@@ -139,8 +139,8 @@ class Service:
         """Read every event of a kind that the history holds."""
         pattern = f"vipbus.event.{kind.aggregate}.*.{kind.verb}"
         return [
-            msgspec.json.decode(message.data, type=kind)
-            async for message in self.bus.history(pattern, follow=False)
+            msgspec.json.decode(record.body, type=kind)
+            async for record in records(self.bus, pattern, follow=False)
         ]
 
     async def event(self, kind: type[Event], count: int) -> Event:

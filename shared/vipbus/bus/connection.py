@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from vipbus.bus import streams
@@ -380,18 +379,8 @@ class Bus:
             raise BusAwayError(f"the bus at {self.address} is away: {self.problem}")
         return self._js
 
-    async def history(self, subject: str, *, follow: bool) -> AsyncIterator[Msg]:
-        """Yield what the history stream holds on a subject, oldest first, and with ``follow`` what comes."""
-        async for message in streams.history(self._require(), subject, follow=follow):
-            yield message
-
 
 def _in_words(error: BaseException) -> str:
     """Say what an error of the client library means; most of them print as an empty string."""
     description = getattr(error, "description", None)
     return description or str(error) or type(error).__name__
-
-
-def subject_headers(message: Msg) -> Mapping[str, str]:
-    """Read a message's headers; none is an empty mapping."""
-    return message.headers or {}

@@ -7,14 +7,10 @@ sequence: every write after a key's first was dropped without a word (nats-serve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import nats.errors
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import (
-    DeliverPolicy,
     DiscardPolicy,
     KeyValueConfig,
     RePublish,
@@ -83,35 +79,3 @@ async def ensure(js: JetStreamContext, replicas: int) -> None:
                 num_replicas=replicas,
             )
         )
-
-
-async def history(js: JetStreamContext, subject: str, *, follow: bool) -> AsyncIterator[Msg]:
-    """Yield the history of a subject, oldest first; without ``follow`` it ends where the present begins."""
-    subscription = await js.subscribe(
-        subject,
-        stream=HISTORY_STREAM,
-        ordered_consumer=True,
-        deliver_policy=DeliverPolicy.ALL,
-        idle_heartbeat=1.0,
-    )
-    try:
-        info = await subscription.consumer_info()
-        if (
-            not follow
-            and info.num_pending == 0
-            and info.delivered is not None
-            and info.delivered.consumer_seq == 0
-        ):
-            return
-        while True:
-            try:
-                message = await subscription.next_msg(timeout=2.0)
-            except (TimeoutError, nats.errors.TimeoutError):
-                if not follow:
-                    return
-                continue
-            yield message
-            if not follow and message.metadata.num_pending == 0:
-                return
-    finally:
-        await subscription.unsubscribe()
