@@ -202,7 +202,7 @@ class NetlinkSocket:
                         return
                 elif message.type == c.NLMSG_OVERRUN:
                     raise LostRepliesError("the kernel says that it dropped answers (NLMSG_OVERRUN)")
-                elif message.type >= GENERIC_TYPES:
+                elif message.type >= c.NLMSG_MIN_TYPE:
                     answers.data[place] = bytes(message.payload)
 
     def dump(self, kind: int, payload: bytes) -> list[bytes]:
@@ -238,7 +238,7 @@ class NetlinkSocket:
                     return None if interrupted else found
                 if message.type == c.NLMSG_OVERRUN:
                     raise LostRepliesError("the kernel says that it dropped a part of a dump (NLMSG_OVERRUN)")
-                if message.type >= GENERIC_TYPES:
+                if message.type >= c.NLMSG_MIN_TYPE:
                     found.append(bytes(message.payload))
 
     def _reserve(self, count: int) -> int:
@@ -273,10 +273,6 @@ class NetlinkSocket:
             if address[0] == 0:
                 return self._view[:size]
             # whoever is not the kernel has nothing to say here
-
-
-GENERIC_TYPES: Final = 0x10
-"""NLMSG_MIN_TYPE: types below are netlink's own."""
 
 
 def _refusal(message: Message) -> Refusal | None:
