@@ -85,16 +85,15 @@ class Run:
         self.log = directory / "stderr"
         fixed = ("--state-dir", str(self.state_dir), "--bus-port", str(self.port), "--metrics", "off")
         self.command = [*wrap, sys.executable, "-m", "ctl", "run", "-f", str(self.file), *fixed, *options]
+        before = os.environ.get("PYTHONPATH")
+        path = [str(directory / "stand-ins"), *([before] if before else [])]
+        self.environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Run:
         """Start it."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": str(self.directory / "stand-ins")},
-            )
+            self.process = subprocess.Popen(self.command, stderr=log, env=self.environ)
         return self
 
     def started(self) -> Run:
