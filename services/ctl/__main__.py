@@ -128,6 +128,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except argparse.ArgumentTypeError as error:
         print(f"vipbus run: --metrics: {error}, nor off", file=sys.stderr)
         return 2
+    if metrics is not None and metrics.port > 65532:
+        print("vipbus run: --metrics: there must be 3 ports after it; choose at most 65532", file=sys.stderr)
+        return 2
     return run.main(
         RunSettings(
             file=arguments.file.absolute(),

@@ -1,0 +1,49 @@
+"""The command line itself: what is refused, in words, before anything starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctl.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["run"], "the following arguments are required: -f/--file"),
+        (["run", "-f", "x", "--bus-port", "0"], "'0' is no port (1 to 65535)"),
+        (["run", "-f", "x", "--bus-port", "http"], "'http' is no port (1 to 65535)"),
+        (["run", "-f", "x", "--standby", "hot"], "invalid choice: 'hot'"),
+        (["run", "-f", "x", "--metrics", "9490"], "--metrics: '9490' is not HOST:PORT, nor off"),
+        (["run", "-f", "x", "--metrics", "[::1]:65533"], "there must be 3 ports after it"),
+        (["config"], "the following arguments are required: COMMAND"),
+        (["events", "a", "b"], "unrecognized arguments: b"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(arguments)
+    except SystemExit as end:
+        status = end.code  # type: ignore[assignment]  # argparse ends with a number
+    assert status == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["status", "--help"],
+        ["events", "--help"],
+        ["config", "reload", "--help"],
+    ],
+)
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: vipbus")
