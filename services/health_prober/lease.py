@@ -2,7 +2,8 @@
 
 Created by compare-and-set with a time to live, renewed by compare-and-set on its own last revision every
 third of it, given up by compare-and-set at a stop. The server expires a lease that is not renewed, and the
-holder counts for itself: from before a renewal is sent, so it always ends earlier here than there.
+holder counts for itself: from before a renewal is sent, so it always ends earlier here than there. A lease
+that the server did not expire is ended by whoever sees it (`health_prober.overdue`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from health_prober.metrics import LEASES_LOST
+from health_prober.overdue import Overdue
 from vipbus.bus import BusAwayError, RefusedError, StaleWriteError
 from vipbus.contracts import MEMBER, Member
 from vipbus.telemetry import trace
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 TTL = 2
 """Seconds, whole ones (NATS per-message TTL)."""
+_RENEWALS = 3
+"""A TTL."""
 _MARKER_TTL = 60
 """Seconds that the mark of a lease that was given up stays: ids are random, and marks would pile up."""
 
@@ -41,6 +45,7 @@ class Lease:
     """One replica's lease; ``targets`` says how many real servers it leads, ``on_renewed`` hears of renewals.
 
     ``on_problem`` is told why there is no lease that time will not mend by itself; empty once there is one.
+    ``leases`` gives the revision of every lease that stands, nothing while that is not known.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Lease:
         targets: Callable[[], int],
         on_renewed: Callable[[], None],
         on_problem: Callable[[str], None],
+        leases: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._bus = bus
         self._prober = prober
@@ -59,6 +65,8 @@ class Lease:
         self._targets = targets
         self._on_renewed = on_renewed
         self._on_problem = on_problem
+        self._leases = leases
+        self._overdue = Overdue(2 * _RENEWALS)
         self._revision: int | None = None
         self._until = 0.0
         self._back = asyncio.Event()
@@ -82,7 +90,7 @@ class Lease:
                 await self._renew()
             self._back.clear()
             try:
-                async with asyncio.timeout(TTL / 3):
+                async with asyncio.timeout(TTL / _RENEWALS):
                     await self._back.wait()
             except TimeoutError:
                 continue
@@ -108,6 +116,7 @@ class Lease:
                 if await self._write():
                     self._on_problem("")
                     self._on_renewed()
+                    await self._end_overdue()
                     return
         except BusAwayError as error:
             # whether it was written is unknown: read before the next try
@@ -115,6 +124,16 @@ class Lease:
             log.debug("the lease was not renewed: %s", error)
         except RefusedError as error:
             self._on_problem(f"no lease, so verdicts stay unwritten: {error}")
+
+    async def _end_overdue(self) -> None:
+        others = {key: revision for key, revision in self._leases().items() if key != self._key}
+        for key, revision in self._overdue.after_renewal(others).items():
+            try:
+                await self._bus.write(MEMBER, key, None, last=revision, trace=self._trace, ttl=_MARKER_TTL)
+            except (StaleWriteError, RefusedError) as error:
+                log.debug("the lease of %s was not ended: %s", key, error)
+            else:
+                log.warning("the lease of %s was not renewed and stood all the same: ended it", key)
 
     async def _write(self) -> bool:
         began = _clock()

@@ -71,6 +71,7 @@ class Prober:
             targets=lambda: len(self._book.targets),
             on_renewed=self._note_lease,
             on_problem=lambda text: life.readiness.problem("lease", text),
+            leases=self._leases,
         )
         self._publisher = Publisher(
             bus,
@@ -239,6 +240,11 @@ class Prober:
             and self._lease.held
             and self._me in self._member.entries
         )
+
+    def _leases(self) -> dict[str, int]:
+        if not self._member.live:
+            return {}
+        return {key: entry.revision for key, entry in self._member.entries.items()}
 
     def _may_write(self, key: str) -> bool:
         return self._in_touch and sharing.leader(self._member.entries, address_of(key)) == self._me

@@ -28,7 +28,7 @@ from tests.support.otlp import OtlpReceiver, ReceivedSpan, otlp_receiver
 from tests.support.waiting import eventually_async
 from tests.unit.health_prober.documents import revision
 from vipbus.bus import Bus, BusAddress, conditions
-from vipbus.contracts import HEALTH, MEMBER, Condition, RealServer, TcpCheck, Verdict, VerdictName
+from vipbus.contracts import HEALTH, MEMBER, Condition, Member, RealServer, TcpCheck, Verdict, VerdictName
 from vipbus.telemetry import trace
 
 VS = "10-9-0-1_80_tcp"
@@ -284,6 +284,21 @@ def test_the_targets_of_a_killed_replica_are_probed_within_its_lease_and_one_int
         assert {entry.value.prober for entry in stage.health.entries.values()} == {"p1"}
 
     on_stage(nats_server, tmp_path, story, 10)
+
+
+def test_a_lease_that_the_server_did_not_end_is_ended(nats_server: NatsServer, tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        # what a killed server may come back with: a lease of the dead, its time to live forgotten
+        ghost = Member(prober="ghost", since=datetime(2026, 1, 1, tzinfo=UTC), targets=9)
+        await stage.bus.write(
+            MEMBER, ghost.key, msgspec.json.encode(ghost), last=0, trace=trace.record("test")
+        )
+        stage.start("p1", "p2")
+        await eventually_async(lambda: stage.shared("p1", "p2"), "the living share everything", within=20)
+        await eventually_async(lambda: stage.all_are("up"), "everything is probed")
+        assert "the lease of ghost" in stage.log_of("p1") + stage.log_of("p2")
+
+    on_stage(nats_server, tmp_path, story, 20)
 
 
 def test_a_replica_that_is_stopped_hands_over_at_once_and_leaves_its_verdicts(
