@@ -10,15 +10,17 @@ from vipbus.contracts.tokens import name_token
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of every event; a subclass names its aggregate, its verb and how its id is made."""
+    """The base of every event; a subclass names its aggregate and its verb."""
 
     aggregate: ClassVar[str]
     verb: ClassVar[str]
+    router: str
+    """Where it happened."""
 
     @property
     def id(self) -> str:
-        """The subject token between aggregate and verb."""
-        raise NotImplementedError
+        """The subject token between aggregate and verb: the router's."""
+        return name_token(self.router)
 
     @property
     def subject(self) -> str:
@@ -31,15 +33,9 @@ class DriftRepaired(Event, frozen=True, kw_only=True):
 
     aggregate: ClassVar[str] = "table"
     verb: ClassVar[str] = "drift-repaired"
-    router: str
     virtual_server: str
     repairs: tuple[str, ...]
     """One line an operation, in ipvsadm's words: ``add destination 10.9.0.21:80 weight 1``."""
-
-    @property
-    def id(self) -> str:
-        """The router's token."""
-        return name_token(self.router)
 
 
 class ConfigAccepted(Event, frozen=True, kw_only=True):
@@ -47,17 +43,11 @@ class ConfigAccepted(Event, frozen=True, kw_only=True):
 
     aggregate: ClassVar[str] = "config"
     verb: ClassVar[str] = "accepted"
-    router: str
     revision: int
     source: str
     added: int
     changed: int
     removed: int
-
-    @property
-    def id(self) -> str:
-        """The router's token."""
-        return name_token(self.router)
 
 
 class ConfigRefused(Event, frozen=True, kw_only=True):
@@ -65,16 +55,10 @@ class ConfigRefused(Event, frozen=True, kw_only=True):
 
     aggregate: ClassVar[str] = "config"
     verb: ClassVar[str] = "refused"
-    router: str
     source: str
     reason: str
     """``file:line: what, and what to do``."""
     running_revision: int
-
-    @property
-    def id(self) -> str:
-        """The router's token."""
-        return name_token(self.router)
 
 
 class ServiceRestarted(Event, frozen=True, kw_only=True):
@@ -82,16 +66,10 @@ class ServiceRestarted(Event, frozen=True, kw_only=True):
 
     aggregate: ClassVar[str] = "service"
     verb: ClassVar[str] = "restarted"
-    router: str
     service: str
     reason: str
     """How it ended: ``killed by SIGKILL``, ``exit status 1``."""
     restarts: int
-
-    @property
-    def id(self) -> str:
-        """The router's token."""
-        return name_token(self.router)
 
 
 class AddressRestored(Event, frozen=True, kw_only=True):
@@ -99,14 +77,8 @@ class AddressRestored(Event, frozen=True, kw_only=True):
 
     aggregate: ClassVar[str] = "instance"
     verb: ClassVar[str] = "address-restored"
-    router: str
     instance: str
     address: str
-
-    @property
-    def id(self) -> str:
-        """The router's token."""
-        return name_token(self.router)
 
 
 class DualMasterSeen(Event, frozen=True, kw_only=True):
@@ -114,18 +86,12 @@ class DualMasterSeen(Event, frozen=True, kw_only=True):
 
     aggregate: ClassVar[str] = "instance"
     verb: ClassVar[str] = "dual-master-seen"
-    router: str
     instance: str
     other: str
     """The other router's primary address."""
     other_priority: int
     winner: str
     """Which primary address goes on."""
-
-    @property
-    def id(self) -> str:
-        """The router's token."""
-        return name_token(self.router)
 
 
 EVENTS: tuple[type[Event], ...] = (
