@@ -45,6 +45,11 @@ class Addresses:
         """True once changes are carried out at once."""
         return self._route is not None
 
+    @property
+    def pending(self) -> bool:
+        """True while changes wait."""
+        return bool(self._waiting)
+
     def open(self) -> None:
         """Begin to carry out changes, those that waited first; after `load`."""
         from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415  # imported by `load` in another thread

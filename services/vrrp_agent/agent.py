@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import time
 from collections.abc import Callable
 
-from vipbus.contracts import VrrpInstance, name_token
 from vipbus.runtime.life import FatalError
 from vipbus.runtime.readiness import Readiness
 from vrrp_agent import metrics
 from vrrp_agent.addresses import Addresses
-from vrrp_agent.arp import ArpSocket, Neighbours
+from vrrp_agent.arp import Neighbours
 from vrrp_agent.exchange import (
     AddressesLoaded,
+    ArmOutcome,
     BusLost,
     Command,
     Configure,
@@ -47,17 +46,17 @@ from vrrp_agent.model import (
     Stop,
     TimerExpired,
 )
-from vrrp_agent.packet import Drop, Expected, decode
+from vrrp_agent.packet import Advertisement, Expected
+from vrrp_agent.poller import Poller
 from vrrp_agent.realtime import Collector
+from vrrp_agent.reconfigure import Begin, Change, End, Keep, Step, plan, virtual_addresses
 from vrrp_agent.runtime import Runtime
-from vrrp_agent.sockets import Wire
+from vrrp_agent.successors import Successors
 from vrrp_agent.timers import Timers
-from vrrp_agent.validate import unusable
+from vrrp_agent.wire import Wire
 
 log = logging.getLogger(__name__)
 
-_BATCH = 4096
-"""Packets taken from one interface at a time: more than its buffer holds, so a flood cannot hold the loop."""
 _RETRY = 1.0
 """Seconds until sockets that could not be opened are tried again."""
 
@@ -76,7 +75,7 @@ class Agent:
     ) -> None:
         self._inbox = inbox
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        inbox.wake = self._wake
+        inbox.wake = lambda: os.eventfd_write(self._wakeup, 1)
         self._heartbeat = heartbeat
         self._outbox = outbox
         self._readiness = readiness
@@ -89,27 +88,13 @@ class Agent:
         self._collector = Collector(time.monotonic())
         self._runtimes: dict[str, Runtime] = {}
         self._wires: dict[str, Wire] = {}
-        self._by_router: dict[tuple[str, int], Runtime] = {}
-        self._expected: dict[str, dict[int, Expected]] = {}
         self._virtual: frozenset[str] = frozenset()
-        self._watches: dict[str, ArpSocket] = {}
+        self._poller = Poller()
+        self._successors = Successors(self._poller, self._announced)
         self._look_again_at: float | None = None
         self._leaving = 0
-        self._epoll = select.epoll()
-        self._handlers: dict[int, Callable[[], None]] = {}
-        self._listen(self._wakeup, self._commands)
-        self._listen(self._monitor.fileno(), self._interfaces_changed)
-
-    def _wake(self) -> None:
-        os.eventfd_write(self._wakeup, 1)
-
-    def _listen(self, descriptor: int, handler: Callable[[], None]) -> None:
-        self._handlers[descriptor] = handler
-        self._epoll.register(descriptor, select.EPOLLIN)
-
-    def _unlisten(self, descriptor: int) -> None:
-        del self._handlers[descriptor]
-        self._epoll.unregister(descriptor)
+        self._poller.add(self._wakeup, self._commands)
+        self._poller.add(self._monitor.fileno(), self._interfaces_changed)
 
     # ---- the loop
 
@@ -119,38 +104,35 @@ class Agent:
         Raises:
             FatalError: something is missing without which there is no election.
         """
-        while not self._leaving or self._runtimes:
+        while not self._leaving or self._runtimes or self._addresses.pending:
             now = time.monotonic()
-            due = self._next(now)
-            self._collector.maybe(now, due)
-            for descriptor, _ in self._epoll.poll(due):
-                handler = self._handlers.get(descriptor)
-                if handler is not None:  # an earlier one may have closed it
-                    handler()
+            free = self._until_next(now)
+            self._collector.maybe(now, free)
+            self._poller.wait(free)
             self._expire()
         self._addresses.close()
 
-    def _next(self, now: float) -> float | None:
-        """Seconds until the next deadline."""
+    def _until_next(self, now: float) -> float | None:
+        """Seconds until the next deadline; None when there is none."""
         times = [at for at in (self._timers.next(), self._look_again_at) if at is not None]
         return max(0.0, min(times) - now) if times else None
 
     def _expire(self) -> None:
-        now = time.monotonic()
-        for token in self._timers.expired(now):
-            runtime = self._runtimes[token]
-            self._hear(runtime.wire)
+        for token in self._timers.expired(time.monotonic()):
+            runtime = self._runtimes.get(token)
+            if runtime is None:
+                continue
+            runtime.wire.hear()
             if runtime.released:
                 continue
-            state = runtime.state
-            if state.deadline is not None and state.deadline <= now:
-                now = time.monotonic()
-                if state.advert_at is not None and state.advert_at <= now:
-                    metrics.LATENESS.observe(now - state.advert_at, instance=token)
-                self._tell(runtime, TimerExpired())
-            else:
+            now, state = time.monotonic(), runtime.state
+            if state.deadline is None or state.deadline > now:
                 self._timers.set(token, state.deadline)
-        if self._look_again_at is not None and self._look_again_at <= now:
+                continue
+            if state.advert_at is not None and state.advert_at <= now:
+                metrics.LATENESS.observe(now - state.advert_at, instance=token)
+            self._tell(runtime, TimerExpired())
+        if self._look_again_at is not None and self._look_again_at <= time.monotonic():
             self._look_again_at = None
             self._look()
 
@@ -158,46 +140,16 @@ class Agent:
         """Let an instance decide, and see to what follows from its new state."""
         runtime.handle(event, time.monotonic())
         if runtime.state.phase is Phase.ARMING and not self._bus_connected():
-            runtime.arm_outcome = "no bus"
+            runtime.arming_ended("no bus")
             runtime.handle(ArmingOver(runtime.state.epoch), time.monotonic())
-        self._report_problems(runtime)
-        if runtime.watching:
-            self._watch(runtime)
+        for name, problem in runtime.problems():
+            self._readiness.problem(name, problem)
+        if runtime.watching or runtime.released:
+            self._watch()
         if runtime.released:
             self._drop(runtime)
         else:
             self._timers.set(runtime.token, runtime.state.deadline)
-
-    def _report_problems(self, runtime: Runtime) -> None:
-        name, state = runtime.config.name, runtime.state
-        fault = f"{name} is in fault: {state.cause}" if state.phase is Phase.FAULT else ""
-        self._readiness.problem(name, fault)
-        missing = runtime.add_problem if state.phase is Phase.ACTIVE else ""
-        self._readiness.problem(f"{name} addresses", f"{name}: {missing}" if missing else "")
-
-    # ---- packets
-
-    def _hear(self, wire: Wire) -> None:
-        receiver = wire.receiver
-        if receiver is None:
-            return
-        expected = self._expected.get(wire.interface, {})
-        for _ in range(_BATCH):
-            datagram = receiver.receive()
-            if datagram is None:
-                return
-            found = decode(datagram, expected)
-            if isinstance(found, Drop):
-                metrics.PACKETS_DROPPED.add(interface=wire.interface, reason=found.value)
-                continue
-            runtime = self._by_router[wire.interface, found.virtual_router_id]
-            if found.source == runtime.state.source:
-                metrics.PACKETS_DROPPED.add(interface=wire.interface, reason=Drop.OWN.value)
-                continue
-            metrics.ADVERTISEMENTS_RECEIVED.add(instance=runtime.token)
-            runtime.compare(found)
-            if runtime.started:
-                self._tell(runtime, AdvertisementReceived(found))
 
     # ---- interfaces
 
@@ -219,22 +171,15 @@ class Agent:
 
     def _condition(self, runtime: Runtime) -> tuple[str, str]:
         """Open what an instance needs; return why it cannot run (empty: it can) and its primary address."""
-        name = runtime.config.interface
-        problem = self._interfaces.problem(name, self._virtual)
+        name, virtual = runtime.config.interface, self._virtual
+        problem = self._interfaces.problem(name, virtual)
         link = self._interfaces.link(name)
         if problem or link is None:
             return problem, ""
-        source = self._interfaces.primary(name, self._virtual)
-        wire = runtime.wire
-        before = None if wire.receiver is None else wire.receiver.fileno()
+        source = self._interfaces.primary(name, virtual)
         try:
-            if wire.open(link.index, source) and wire.receiver is not None:
-                if before is not None:
-                    self._handlers.pop(before, None)  # its close took it out of epoll
-                self._listen(wire.receiver.fileno(), lambda: self._hear(wire))
+            runtime.wire.open(link.index, source)
         except OSError as error:
-            if before is not None and wire.receiver is None:
-                self._handlers.pop(before, None)
             self._look_again_at = time.monotonic() + _RETRY
             return f"no raw socket on interface {name}: {error.strerror}", ""
         return "", source
@@ -249,41 +194,21 @@ class Agent:
                 runtime.held.discard(address)
                 self._tell(runtime, AddressLost(address.address))
             elif self._interfaces.link(address.dev) is not None:
-                self._addresses.add((address,))  # its device came later than the role
+                runtime.add_late(address)
 
-    def _watch(self, runtime: Runtime) -> None:
-        """Hear who announces a leaving instance's addresses."""
-        for device in {each.dev for each in runtime.config.virtual_ipaddress} - set(self._watches):
-            try:
-                watch = ArpSocket(device, listening=True)
-            except OSError as error:
-                log.debug("a successor is not heard on %s: %s", device, error)
-                continue
-            self._watches[device] = watch
-            self._listen(watch.fileno(), lambda device=device: self._announced(device))  # type: ignore[misc]  # a default binds it
+    def _watch(self) -> None:
+        """Hear the devices of every instance that leaves."""
+        leaving = [runtime for runtime in self._runtimes.values() if runtime.watching]
+        self._successors.watch({each.dev for runtime in leaving for each in runtime.state.addresses})
 
-    def _announced(self, device: str) -> None:
-        for address in self._watches[device].heard():
-            for runtime in list(self._runtimes.values()):
-                if any((each.address, each.dev) == (address, device) for each in runtime.state.addresses):
-                    self._tell(runtime, AddressTaken(address))
-
-    def _unwatch(self) -> None:
-        """Stop hearing devices on which nobody leaves any more."""
-        needed = {
-            each.dev
-            for runtime in self._runtimes.values()
-            if runtime.watching
-            for each in runtime.state.addresses
-        }
-        for device in set(self._watches) - needed:
-            watch = self._watches.pop(device)
-            self._unlisten(watch.fileno())
-            watch.close()
+    def _announced(self, device: str, address: str) -> None:
+        for runtime in list(self._runtimes.values()):
+            if any((each.dev, each.address) == (device, address) for each in runtime.state.addresses):
+                self._tell(runtime, AddressTaken(address))
 
     # ---- commands
 
-    def _commands(self) -> None:
+    def _commands(self) -> None:  # noqa: C901  # one row a command
         os.eventfd_read(self._wakeup)
         for command in self._inbox.take():
             match command:
@@ -292,7 +217,8 @@ class Agent:
                 case TableSeen():
                     self._table_seen(command)
                 case BusLost():
-                    self._end_arming()
+                    for runtime in list(self._runtimes.values()):
+                        self._end_arming(runtime, "no bus")
                 case AddressesLoaded():
                     self._addresses.open()
                     for runtime in list(self._runtimes.values()):
@@ -307,98 +233,82 @@ class Agent:
 
     def _table_seen(self, seen: TableSeen) -> None:
         runtime = self._runtimes.get(seen.instance)
-        if runtime is None or runtime.state.phase is not Phase.ARMING or runtime.state.epoch != seen.epoch:
+        if runtime is None or runtime.state.epoch != seen.epoch or runtime.state.phase is not Phase.ARMING:
             return
         if seen.error:
             log.warning("%s takes its addresses without a table: %s", runtime.config.name, seen.error)
-        runtime.arm_outcome = "failed" if seen.error else "armed"
         runtime.arm_trace = seen.trace
-        self._tell(runtime, ArmingOver(seen.epoch))
+        self._end_arming(runtime, "failed" if seen.error else "armed")
 
-    def _end_arming(self) -> None:
-        for runtime in list(self._runtimes.values()):
-            if runtime.state.phase is Phase.ARMING:
-                runtime.arm_outcome = "no bus"
-                self._tell(runtime, ArmingOver(runtime.state.epoch))
+    def _end_arming(self, runtime: Runtime, outcome: ArmOutcome) -> None:
+        if runtime.state.phase is Phase.ARMING:
+            runtime.arming_ended(outcome)
+            self._tell(runtime, ArmingOver(runtime.state.epoch))
 
     def _leave(self) -> None:
         self._leaving += 1
         for runtime in list(self._runtimes.values()):
             self._tell(runtime, Stop("the agent stops", graceful=self._leaving == 1))
 
-    # ---- configuration
+    # ---- instances come and go
 
     def configure(self, command: Configure) -> None:
         """Run exactly these instances: what can go on goes on."""
         if self._leaving:
             return
-        wanted: dict[str, VrrpInstance] = {}
-        problems = []
-        for config in command.instances:
-            problem = unusable(config, wanted.values())
-            if problem:
-                problems.append(problem)
-            else:
-                wanted[name_token(config.name)] = config
-        self._readiness.problem("configuration", "; ".join(problems))
-        self._virtual = frozenset(
-            each.address
-            for config in wanted.values()
-            if config.priority < 255
-            for each in config.virtual_ipaddress
-        )
-        for token, runtime in list(self._runtimes.items()):
-            runtime.trace = command.trace
-            if token not in wanted:
-                runtime.forgotten = True
-                self._tell(runtime, Stop("removed from the configuration"))
-        for token, config in wanted.items():
-            self._change(token, config, command)
-        for runtime in list(self._runtimes.values()):
+        running = {token: runtime.config for token, runtime in self._runtimes.items()}
+        leaving = {token for token, runtime in self._runtimes.items() if runtime.forgotten}
+        new = plan(running, leaving, command.instances)
+        self._readiness.problem("configuration", "; ".join(new.problems))
+        for runtime in self._runtimes.values():
+            runtime.revision, runtime.trace = command.revision, command.trace
+        # an address that becomes virtual is no primary one any more, before anything begins with it
+        self._virtual = virtual_addresses((*running.values(), *command.instances))
+        for step in new.steps:
+            self._take(step, command)
+        self._virtual = virtual_addresses(runtime.config for runtime in self._runtimes.values())
+        for runtime in self._runtimes.values():
             runtime.trace = None
         self._look()
         self._readiness.done("configuration")
 
-    def _change(self, token: str, config: VrrpInstance, command: Configure) -> None:
-        runtime = self._runtimes.get(token)
-        if runtime is not None:
-            runtime.revision = command.revision
-            now = runtime.config
-            same = (now.interface, now.virtual_router_id, now.version) == (
-                config.interface,
-                config.virtual_router_id,
-                config.version,
-            )
-            if same and not runtime.forgotten:
-                if now == config:
-                    self._outbox.put(runtime.report(changed=False))
-                else:
-                    self._tell(runtime, Reconfigured(config))
-                    self._expect()
-                return
-            runtime.forgotten = False  # the role's key stays, for its successor here
-            self._tell(runtime, Stop("it was moved to another virtual router", graceful=False))
-        holder = self._by_router.get((config.interface, config.virtual_router_id))
-        if holder is not None:  # another name, still leaving
-            self._tell(holder, Stop(f"{config.name} takes its virtual router", graceful=False))
-        self._add(token, config, command)
+    def _take(self, step: Step, command: Configure) -> None:
+        match step:
+            case End(token, cause, graceful, replaced):
+                runtime = self._runtimes[token]
+                runtime.forgotten = not replaced
+                self._tell(runtime, Stop(cause, graceful))
+            case Keep(token):
+                self._outbox.put(self._runtimes[token].report(changed=False))
+            case Change(token, config):
+                runtime = self._runtimes[token]
+                self._tell(runtime, Reconfigured(config))
+                self._expect(runtime)
+            case Begin(token, config):
+                wire = self._wires.setdefault(config.interface, Wire(config.interface, self._poller))
+                runtime = self._runtimes[token] = Runtime(
+                    config,
+                    slot=self._heartbeat.slot(config),
+                    wire=wire,
+                    addresses=self._addresses,
+                    neighbours=self._neighbours,
+                    outbox=self._outbox,
+                )
+                runtime.revision, runtime.trace = command.revision, command.trace
+                self._expect(runtime)
+                self._condition(runtime)  # listen from now on, whenever it begins
+                self._begin(runtime)
 
-    def _add(self, token: str, config: VrrpInstance, command: Configure) -> None:
-        wire = self._wires.setdefault(config.interface, Wire(config.interface))
-        runtime = self._runtimes[token] = Runtime(
-            config,
-            slot=self._heartbeat.slot(config),
-            wire=wire,
-            addresses=self._addresses,
-            neighbours=self._neighbours,
-            outbox=self._outbox,
-        )
-        runtime.revision = command.revision
-        runtime.trace = command.trace
-        self._by_router[config.interface, config.virtual_router_id] = runtime
-        self._expect()
-        self._condition(runtime)  # listen from now on, whenever it begins
-        self._begin(runtime)
+    def _expect(self, runtime: Runtime) -> None:
+        config = runtime.config
+
+        def heard(advertisement: Advertisement) -> None:
+            runtime.count(advertisement)
+            if runtime.started:
+                self._tell(runtime, AdvertisementReceived(advertisement))
+
+        expected = Expected(version=config.version, interval=config.advert_int)
+        runtime.wire.expect(config.virtual_router_id, expected, heard)
 
     def _begin(self, runtime: Runtime) -> None:
         """Let an instance take part: at once where it goes on, else when addresses can be written."""
@@ -409,29 +319,13 @@ class Agent:
         runtime.started = True
         self._tell(runtime, Started(source=source, problem=problem, adopted=adopted and not problem))
 
-    def _expect(self) -> None:
-        self._expected = {interface: {} for interface in self._wires}
-        for runtime in self._runtimes.values():
-            config = runtime.config
-            self._expected[config.interface][config.virtual_router_id] = Expected(
-                version=config.version, interval=config.advert_int
-            )
-
     def _drop(self, runtime: Runtime) -> None:
         """Give back what a released instance held."""
         config = runtime.config
         del self._runtimes[runtime.token]
-        del self._by_router[config.interface, config.virtual_router_id]
         self._timers.set(runtime.token, None)
-        if not any(each.wire is runtime.wire for each in self._runtimes.values()):
-            if runtime.wire.receiver is not None:
-                self._unlisten(runtime.wire.receiver.fileno())
-            runtime.wire.close()
+        if runtime.wire.dismiss(config.virtual_router_id):
             del self._wires[config.interface]
-        self._expect()
-        self._unwatch()
-        for problem in (config.name, f"{config.name} addresses"):
-            self._readiness.problem(problem, "")
         if runtime.forgotten:
             self._heartbeat.release(config)
             self._outbox.put(Forgotten(config))

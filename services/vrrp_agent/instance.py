@@ -26,7 +26,6 @@ from vrrp_agent.model import (
     LinkUp,
     Phase,
     Reconfigured,
-    Release,
     RemoveAddresses,
     ReportDualMaster,
     ReportRestored,
@@ -39,12 +38,17 @@ from vrrp_agent.model import (
     WatchForSuccessor,
 )
 from vrrp_agent.packet import Advertisement
-from vrrp_agent.timing import ARM_TIMEOUT, GARP_DELAY, MARGIN, master_down, skew, succession
-
-Decision = tuple[Instance, tuple[Action, ...]]
-
-OWNER = 255
-"""The priority of the router that has the addresses as its own (RFC 9568 section 5.2.4)."""
+from vrrp_agent.timing import ARM_TIMEOUT, MARGIN, RESUME_DELAY, master_down, skew, succession
+from vrrp_agent.transitions import (
+    OWNER,
+    Decision,
+    armed,
+    become_backup,
+    change,
+    contend,
+    release,
+    take_over,
+)
 
 
 def decide(state: Instance, event: Happening, now: float) -> Decision:  # noqa: C901  # one row an event
@@ -57,7 +61,7 @@ def decide(state: Instance, event: Happening, now: float) -> Decision:  # noqa: 
         case TimerExpired():
             return _expired(state, now)
         case ArmingOver(epoch):
-            return _armed(state, now) if state.phase is Phase.ARMING and epoch == state.epoch else (state, ())
+            return armed(state, now) if state.phase is Phase.ARMING and epoch == state.epoch else (state, ())
         case Started():
             return _start(state, event, now)
         case LinkUp(source):
@@ -81,7 +85,7 @@ def _start(state: Instance, event: Started, now: float) -> Decision:
     # an owner's addresses may be the host's own: what is there before it begins is left alone
     leftovers = RemoveAddresses(() if state.config.priority == OWNER else state.addresses)
     if event.problem:
-        state, announce = _change(state, Phase.FAULT, event.problem)
+        state, announce = change(state, Phase.FAULT, event.problem)
         return state, (leftovers, announce)
     state = replace(state, source=event.source)
     if event.adopted:
@@ -93,73 +97,23 @@ def _start(state: Instance, event: Started, now: float) -> Decision:
             active_interval=state.config.advert_int,
             active_since=now,
             advert_at=now + state.config.advert_int,
+            garp_at=now + RESUME_DELAY,
         )
         return state, (
             SendAdvertisement(state.config.priority),
             AddAddresses(state.addresses),
             Announce(state.role, state.epoch, state.cause),
         )
-    state, actions = _contend(state, now, "started")
+    state, actions = contend(state, now, "started")
     return state, (leftovers, *actions)
 
 
-def _contend(state: Instance, now: float, cause: str) -> Decision:
-    """Take part from the beginning: the owner at once, everyone else after the whole silence."""
-    state = replace(state, active_interval=state.config.advert_int, active_router=None)
-    if state.config.priority == OWNER and state.config.state == "MASTER":
-        return _take_over(state, now, f"{cause} as the address owner")
-    return _become_backup(state, now, cause)
-
-
-# ---- the role changes
-
-
-def _change(state: Instance, phase: Phase, cause: str) -> tuple[Instance, Announce]:
-    """Change the role: a new epoch, every deadline stopped."""
-    state = replace(
-        state,
-        phase=phase,
-        cause=cause,
-        epoch=state.epoch + 1,
-        down_at=None,
-        advert_at=None,
-        arm_by=None,
-        garp_at=None,
-        leave_by=None,
-        rivals=(),
-        taken=frozenset(),
-    )
-    return state, Announce(state.role, state.epoch, cause)
-
-
-def _take_over(state: Instance, now: float, cause: str) -> Decision:
-    state, announce = _change(state, Phase.ARMING, cause)
-    interval = state.config.advert_int
-    state = replace(
-        state,
-        active_interval=interval,
-        active_router=None,
-        active_since=now,
-        advert_at=now + interval,
-        arm_by=now + ARM_TIMEOUT,
-    )
-    return state, (SendAdvertisement(state.config.priority), announce)
-
-
-def _armed(state: Instance, now: float) -> Decision:
-    state = replace(state, phase=Phase.ACTIVE, arm_by=None, garp_at=now + GARP_DELAY)
-    return state, (AddAddresses(state.addresses), SendGratuitousArp(state.addresses))
-
-
-def _become_backup(state: Instance, now: float, cause: str) -> Decision:
-    """Wait for silence; addresses that were held go before anyone is told."""
-    held = (RemoveAddresses(state.addresses),) if state.phase is Phase.ACTIVE else ()
-    state, announce = _change(state, Phase.BACKUP, cause)
-    state = replace(state, down_at=now + master_down(state.config, state.active_interval))
-    return state, (*held, announce)
-
-
 # ---- what the wire says
+
+
+def _preempts(config: VrrpInstance) -> bool:
+    """Say whether it takes over from a lower priority; keepalived voids nopreempt with state MASTER."""
+    return not config.nopreempt or config.state == "MASTER" or config.priority == OWNER
 
 
 def _rank(priority: int, address: str) -> tuple[int, bytes]:
@@ -199,11 +153,6 @@ def _received_as_backup(state: Instance, advertisement: Advertisement, now: floa
     return state, announce
 
 
-def _preempts(config: VrrpInstance) -> bool:
-    """Say whether it takes over from a lower priority; keepalived voids nopreempt with state MASTER."""
-    return not config.nopreempt or config.state == "MASTER" or config.priority == OWNER
-
-
 def _received_as_active(state: Instance, advertisement: Advertisement, now: float) -> Decision:
     config = state.config
     if advertisement.priority == 0:
@@ -216,7 +165,7 @@ def _received_as_active(state: Instance, advertisement: Advertisement, now: floa
             active_router=advertisement.source,
             active_interval=advertisement.interval if config.version == 3 else config.advert_int,
         )
-        return _become_backup(
+        return become_backup(
             state,
             now,
             f"{advertisement.source} advertises priority {advertisement.priority}, ours is {config.priority}",
@@ -254,9 +203,9 @@ def _why(state: Instance) -> str:
 def _expired(state: Instance, now: float) -> Decision:
     """Deal with every deadline that has passed."""
     if state.down_at is not None and state.down_at <= now:
-        return _take_over(state, now, _why(state))
+        return take_over(state, now, _why(state))
     if state.leave_by is not None and state.leave_by <= now:
-        return _release(state, state.cause)
+        return release(state, state.cause)
     actions: tuple[Action, ...] = ()
     if state.advert_at is not None and state.advert_at <= now:
         following = state.advert_at + state.config.advert_int
@@ -265,7 +214,7 @@ def _expired(state: Instance, now: float) -> Decision:
         state = replace(state, advert_at=following)
         actions += (SendAdvertisement(state.config.priority),)
     if state.arm_by is not None and state.arm_by <= now:
-        state, more = _armed(state, now)
+        state, more = armed(state, now)
         actions += more
     if state.garp_at is not None and state.garp_at <= now:
         state = replace(state, garp_at=None)
@@ -280,7 +229,7 @@ def _link_up(state: Instance, source: str, now: float) -> Decision:
     state = replace(state, source=source)
     if state.phase is not Phase.FAULT:
         return state, ()
-    return _contend(state, now, "the interface is usable again")
+    return contend(state, now, "the interface is usable again")
 
 
 def _link_down(state: Instance, cause: str) -> Decision:
@@ -291,12 +240,12 @@ def _link_down(state: Instance, cause: str) -> Decision:
             state = replace(state, cause=cause)
             return state, (Announce(state.role, state.epoch, cause),)
         case Phase.LEAVING:
-            return _release(state, state.cause)
+            return release(state, state.cause)
     farewell: tuple[Action, ...] = ()
     if state.phase in (Phase.ARMING, Phase.ACTIVE):
         # it rarely gets out, but where it does the backup need not wait for the silence
         farewell = (SendAdvertisement(0), RemoveAddresses(state.addresses))
-    state, announce = _change(state, Phase.FAULT, cause)
+    state, announce = change(state, Phase.FAULT, cause)
     return replace(state, active_router=None), (*farewell, announce)
 
 
@@ -341,7 +290,7 @@ def _reconfigure(state: Instance, config: VrrpInstance, now: float) -> Decision:
 def _stop(state: Instance, event: Stop, now: float) -> Decision:
     match state.phase:
         case Phase.LEAVING:
-            return (state, ()) if event.graceful else _release(state, event.cause)
+            return (state, ()) if event.graceful else release(state, event.cause)
         case Phase.ACTIVE if event.graceful and state.addresses:
             state = replace(
                 state,
@@ -353,9 +302,9 @@ def _stop(state: Instance, event: Stop, now: float) -> Decision:
             )
             return state, (WatchForSuccessor(), SendAdvertisement(0))
         case Phase.ARMING | Phase.ACTIVE:
-            state, actions = _release(state, event.cause)
+            state, actions = release(state, event.cause)
             return state, (SendAdvertisement(0), *actions)
-    return _release(state, event.cause)
+    return release(state, event.cause)
 
 
 def _address_taken(state: Instance, address: str) -> Decision:
@@ -363,12 +312,5 @@ def _address_taken(state: Instance, address: str) -> Decision:
         return state, ()
     state = replace(state, taken=state.taken | {address})
     if all(each.address in state.taken for each in state.addresses):
-        return _release(state, state.cause)
+        return release(state, state.cause)
     return state, ()
-
-
-def _release(state: Instance, cause: str) -> Decision:
-    may_hold = (Phase.STARTING, Phase.ACTIVE, Phase.LEAVING)
-    held = (RemoveAddresses(state.addresses),) if state.phase in may_hold else ()
-    state, announce = _change(state, Phase.STOPPED, cause)
-    return state, (*held, announce, Release())

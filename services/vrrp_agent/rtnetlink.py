@@ -20,10 +20,9 @@ _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR = 0x1, 0x10
 _IFLA_IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
-_ARPHRD_ETHER = 1
 
 _NLMSGHDR = struct.Struct("=IHHII")
-_IFINFOMSG = struct.Struct("=BxHiII")
+_IFINFOMSG = struct.Struct("=BxxxiII")
 _IFADDRMSG = struct.Struct("=BBBBi")
 _RTATTR = struct.Struct("=HH")
 _RECEIVE_BUFFER = 1 << 20
@@ -37,7 +36,6 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     enabled: bool
     up: bool
-    ethernet: bool
 
 
 class LinkGone(msgspec.Struct, frozen=True):
@@ -74,7 +72,7 @@ def _attributes(message: bytes, at: int) -> Iterator[tuple[int, bytes]]:
 def _link(kind: int, body: bytes) -> Change | None:
     if len(body) < _IFINFOMSG.size:
         return None
-    family, hardware, index, flags, _ = _IFINFOMSG.unpack_from(body)
+    family, index, flags, _ = _IFINFOMSG.unpack_from(body)
     if family != socket.AF_UNSPEC:  # a bridge tells of its ports in the same group, as family AF_BRIDGE
         return None
     if kind == RTM_DELLINK:
@@ -86,7 +84,6 @@ def _link(kind: int, body: bytes) -> Change | None:
                 name=value.rstrip(b"\0").decode(errors="replace"),
                 enabled=bool(flags & _IFF_UP),
                 up=flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING,
-                ethernet=hardware == _ARPHRD_ETHER,
             )
     return None
 

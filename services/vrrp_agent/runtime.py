@@ -36,7 +36,7 @@ from vrrp_agent.model import (
     WatchForSuccessor,
 )
 from vrrp_agent.packet import Advertisement, encode
-from vrrp_agent.sockets import Wire
+from vrrp_agent.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +72,11 @@ class Runtime:
         self.watching = False
         """True while a successor's gratuitous ARP is waited for."""
         self.released = False
-        self.add_problem = ""
-        """Why an address could not be added, in words."""
-        self.arm_outcome: ArmOutcome = "timeout"
         self.arm_trace: TraceContext | None = None
+        """The write of the table that ended the wait for it."""
+        self._arm_outcome: ArmOutcome = "timeout"
+        self._add_problem = ""
+        """Why an address could not be added, in words."""
         self._addresses = addresses
         self._neighbours = neighbours
         self._outbox = outbox
@@ -118,7 +119,7 @@ class Runtime:
             self._since = time.time()
             self.slot.role(self.state.role, self.state.epoch, self._since)
         if self.state.phase is Phase.ARMING and before.phase is not Phase.ARMING:
-            self.arm_outcome, self.arm_trace, self._arming_since = "timeout", None, now
+            self._arm_outcome, self.arm_trace, self._arming_since = "timeout", None, now
         for action in actions:
             self._do(action)
         if self.state.phase is Phase.ACTIVE and before.phase is Phase.ARMING:
@@ -130,7 +131,7 @@ class Runtime:
                 self._send(priority)
             case AddAddresses(addresses):
                 began = time.time_ns()
-                self.add_problem = self._addresses.add(addresses)
+                self._add_problem = self._addresses.add(addresses)
                 self._added_ns = (began, time.time_ns())
             case RemoveAddresses(addresses):
                 self.held.difference_update(addresses)
@@ -198,8 +199,9 @@ class Runtime:
             self.slot.advertised(time.monotonic())
         metrics.ADVERTISEMENTS_SENT.add(instance=self.token)
 
-    def compare(self, advertisement: Advertisement) -> None:
-        """Count an advertisement for other addresses than ours; the election heeds it all the same."""
+    def count(self, advertisement: Advertisement) -> None:
+        """Count an advertisement, and apart one for other addresses than ours: the election heeds both."""
+        metrics.ADVERTISEMENTS_RECEIVED.add(instance=self.token)
         if set(advertisement.addresses) == self._own_addresses:
             return
         metrics.ADDRESS_LIST_MISMATCHES.add(instance=self.token)
@@ -212,6 +214,21 @@ class Runtime:
                 " ".join(advertisement.addresses),
                 " ".join(sorted(self._own_addresses)),
             )
+
+    def arming_ended(self, outcome: ArmOutcome) -> None:
+        """Note how the wait for the table ended, before the machine is told."""
+        self._arm_outcome = outcome
+
+    def add_late(self, address: VirtualAddress) -> None:
+        """Add an address whose device came later than the role."""
+        self._add_problem = self._addresses.add((address,))
+
+    def problems(self) -> tuple[tuple[str, str], ...]:
+        """Give each thing that may be wrong with it, under a name, in words; empty words: all right."""
+        name, state = self.config.name, self.state
+        fault = f"{name} is in fault: {state.cause}" if state.phase is Phase.FAULT else ""
+        missing = self._add_problem if state.phase is Phase.ACTIVE else ""
+        return (name, fault), (f"{name} addresses", f"{name}: {missing}" if missing else "")
 
     def _announce(self) -> None:
         state = self.state
@@ -242,17 +259,17 @@ class Runtime:
 
     def _taken_over(self) -> None:
         waited = time.monotonic() - self._arming_since
-        metrics.ARM_WAIT.observe(waited, outcome=self.arm_outcome)
-        metrics.ARMED.add(outcome=self.arm_outcome)
+        metrics.ARM_WAIT.observe(waited, outcome=self._arm_outcome)
+        metrics.ARMED.add(outcome=self._arm_outcome)
         began, ended = self._added_ns
         self._outbox.put(
             TakeoverReport(
                 instance=self.token,
                 epoch=self.state.epoch,
-                outcome=self.arm_outcome,
+                outcome=self._arm_outcome,
                 began_ns=began,
                 ended_ns=ended,
-                problem=self.add_problem,
+                problem=self._add_problem,
                 table=self.arm_trace,
             )
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 
@@ -86,39 +85,3 @@ class Sender:
     def close(self) -> None:
         """Close it."""
         self._socket.close()
-
-
-class Wire:
-    """One interface's two sockets, opened again when the interface or its address became another."""
-
-    def __init__(self, interface: str) -> None:
-        self.interface = interface
-        self.receiver: Receiver | None = None
-        self.sender: Sender | None = None
-        self._index = 0
-
-    def open(self, index: int, source: str) -> bool:
-        """Make sure of both sockets; True when the receiver is a new one.
-
-        Raises:
-            OSError: the interface is gone, or has lost the address, in this moment.
-        """
-        fresh = self.receiver is None or index != self._index
-        if fresh:
-            self.close()
-            self.receiver = Receiver(self.interface, index)
-            self._index = index
-        if self.sender is None or self.sender.source != source:
-            if self.sender is not None:
-                self.sender.close()
-                self.sender = None
-            self.sender = Sender(self.interface, index, source)
-        return fresh
-
-    def close(self) -> None:
-        """Close both."""
-        for each in (self.receiver, self.sender):
-            if each is not None:
-                with contextlib.suppress(OSError):
-                    each.close()
-        self.receiver = self.sender = None

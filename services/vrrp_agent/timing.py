@@ -10,6 +10,8 @@ GARP_REPEAT = 5
 """Gratuitous ARP requests in a burst; a client's switch may drop the first."""
 GARP_DELAY = 5.0
 """Until the second burst: for switches whose port was still learning at the first."""
+RESUME_DELAY = 0.5
+"""Until gratuitous ARP after a resumption: the life before may have ended between role and addresses."""
 MARGIN = 0.15
 """What a successor may take beyond the protocol's times: its scheduling, its addresses, its ARP."""
 LEAVE_LIMIT = 3.5

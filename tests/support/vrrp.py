@@ -147,10 +147,14 @@ class Router:
         self._process.kill()
         self._process.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to what it runs."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def terminate(self) -> None:
         """Ask what it runs to stop."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
     def exit_status(self, within: float = 6.0) -> int:
         """Wait until what it runs has ended."""

@@ -1,0 +1,86 @@
+"""What a change of role consists of; shared by everything that can cause one."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from vrrp_agent.model import (
+    Action,
+    AddAddresses,
+    Announce,
+    Instance,
+    Phase,
+    Release,
+    RemoveAddresses,
+    SendAdvertisement,
+    SendGratuitousArp,
+)
+from vrrp_agent.timing import ARM_TIMEOUT, GARP_DELAY, master_down
+
+Decision = tuple[Instance, tuple[Action, ...]]
+
+OWNER = 255
+"""The priority of the router that has the addresses as its own (RFC 9568 section 5.2.4)."""
+
+
+def change(state: Instance, phase: Phase, cause: str) -> tuple[Instance, Announce]:
+    """Change the role: a new epoch, every deadline stopped."""
+    state = replace(
+        state,
+        phase=phase,
+        cause=cause,
+        epoch=state.epoch + 1,
+        down_at=None,
+        advert_at=None,
+        arm_by=None,
+        garp_at=None,
+        leave_by=None,
+        rivals=(),
+        taken=frozenset(),
+    )
+    return state, Announce(state.role, state.epoch, cause)
+
+
+def take_over(state: Instance, now: float, cause: str) -> Decision:
+    """Become active on the wire: the advertisement first, so that the old one yields; addresses later."""
+    state, announce = change(state, Phase.ARMING, cause)
+    interval = state.config.advert_int
+    state = replace(
+        state,
+        active_interval=interval,
+        active_router=None,
+        active_since=now,
+        advert_at=now + interval,
+        arm_by=now + ARM_TIMEOUT,
+    )
+    return state, (SendAdvertisement(state.config.priority), announce)
+
+
+def armed(state: Instance, now: float) -> Decision:
+    """Take the addresses: the table behind them is armed, or is not waited for any longer."""
+    state = replace(state, phase=Phase.ACTIVE, arm_by=None, garp_at=now + GARP_DELAY)
+    return state, (AddAddresses(state.addresses), SendGratuitousArp(state.addresses))
+
+
+def become_backup(state: Instance, now: float, cause: str) -> Decision:
+    """Wait for silence; addresses that were held go before anyone is told."""
+    held = (RemoveAddresses(state.addresses),) if state.phase is Phase.ACTIVE else ()
+    state, announce = change(state, Phase.BACKUP, cause)
+    state = replace(state, down_at=now + master_down(state.config, state.active_interval))
+    return state, (*held, announce)
+
+
+def contend(state: Instance, now: float, cause: str) -> Decision:
+    """Take part from the beginning: the owner at once, everyone else after the whole silence."""
+    state = replace(state, active_interval=state.config.advert_int, active_router=None)
+    if state.config.priority == OWNER and state.config.state == "MASTER":
+        return take_over(state, now, f"{cause} as the address owner")
+    return become_backup(state, now, cause)
+
+
+def release(state: Instance, cause: str) -> Decision:
+    """End: whatever may be held is given back before anyone is told."""
+    may_hold = (Phase.STARTING, Phase.ACTIVE, Phase.LEAVING)
+    held = (RemoveAddresses(state.addresses),) if state.phase in may_hold else ()
+    state, announce = change(state, Phase.STOPPED, cause)
+    return state, (*held, announce, Release())
