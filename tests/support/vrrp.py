@@ -88,7 +88,8 @@ class Router:
 
     def open(self) -> None:
         """Plug it in."""
-        self.namespace.open()
+        # a router that forwards would hide that a client still sends to the wrong one
+        self.namespace.open(sysctl={"ipv4.ip_forward": 0})
         self._network.switch.plug(self.namespace, self._port, self.address)
 
     # ---- what it runs
