@@ -44,6 +44,7 @@ test-contract: packages $(VENV)/.installed ## Against a real nats-server, real k
 
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
+	$(BIN)/pytest tests/lab -m "not ipvs"
 	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest -p no:cacheprovider -m ipvs \
 	    tests/lab tests/contract/test_ipvs_kernel.py
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.lab.client import Seen
 from tests.lab.lab import Lab
 from tests.lab.router import Vipbus
 from tests.support.waiting import eventually
@@ -39,7 +40,7 @@ def test_a_killed_supervisor_hands_over(lab: Lab) -> None:
     handed_over = lab.client.seen(begin)
     r1.start()
     lab.settled("r1")
-    assert handed_over.failed == 0, handed_over
+    assert_seamless(handed_over)
 
 
 def test_a_stopped_router_hands_over_and_leaves_nothing(lab: Lab) -> None:
@@ -53,4 +54,10 @@ def test_a_stopped_router_hands_over_and_leaves_nothing(lab: Lab) -> None:
     stopped = lab.client.seen(begin)
     r1.start()
     lab.settled("r1")
-    assert stopped.failed == 0, stopped
+    assert_seamless(stopped)
+
+
+def assert_seamless(seen: Seen) -> None:
+    """No new connection fails; one or two that were open at that moment may break (30 ms of traffic)."""
+    assert seen.refused == 0, seen
+    assert seen.failed <= 2, seen

@@ -17,6 +17,8 @@ import sys
 import time
 from typing import TextIO
 
+BROKEN = "open, then "
+"""Begins the error of a request whose connection had been made."""
 _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 _source_ports = itertools.cycle(range(1024, 65536))
 """In turn, so that none comes again for 20 minutes: IPVS remembers a closed connection for 2 (FIN_WAIT), and
@@ -27,24 +29,26 @@ async def request(address: tuple[str, int], timeout: float) -> dict[str, object]
     """Make one request on a connection of its own and say how it went."""
     at = time.monotonic()
     loop = asyncio.get_running_loop()
+    broken = ""
     with socket.socket() as connection:
         connection.setblocking(False)
         connection.bind(("", next(_source_ports)))
         try:
             async with asyncio.timeout(timeout):
                 await loop.sock_connect(connection, address)
+                broken = BROKEN
                 await loop.sock_sendall(connection, _REQUEST)
                 answer = b""
                 while piece := await loop.sock_recv(connection, 4096):
                     answer += piece
         except TimeoutError:
-            return {"at": at, "done": time.monotonic(), "error": "timed out"}
+            return {"at": at, "done": time.monotonic(), "error": f"{broken}timed out"}
         except OSError as error:
-            return {"at": at, "done": time.monotonic(), "error": os.strerror(error.errno or 0)}
+            return {"at": at, "done": time.monotonic(), "error": f"{broken}{os.strerror(error.errno or 0)}"}
     head, _, body = answer.partition(b"\r\n\r\n")
     done = time.monotonic()
     if not head.startswith(b"HTTP/1.0 200") or not body:
-        return {"at": at, "done": done, "error": "closed without an answer"}
+        return {"at": at, "done": done, "error": f"{BROKEN}closed without an answer"}
     return {"at": at, "done": done, "server": body.decode().strip()}
 
 
