@@ -40,7 +40,7 @@ test-unit: packages $(VENV)/.installed ## Pure cores and small edges
 
 .PHONY: test-contract
 test-contract: packages $(VENV)/.installed ## Against a real nats-server, real keepalived, real namespaces
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest -m "not ipvs" tests/contract
 
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
