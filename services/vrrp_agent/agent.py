@@ -91,6 +91,8 @@ class Agent:
         self._virtual: frozenset[str] = frozenset()
         self._poller = Poller()
         self._successors = Successors(self._poller, self._announced)
+        self._armed: dict[str, int] = {}
+        """Epochs whose addresses wait for nothing any more, by token, the first to be armed first."""
         self._look_again_at: float | None = None
         self._leaving = 0
         self._poller.add(self._wakeup, self._commands)
@@ -106,10 +108,11 @@ class Agent:
         """
         while not self._leaving or self._runtimes or self._addresses.pending:
             now = time.monotonic()
-            free = self._until_next(now)
+            free = 0.0 if self._armed else self._until_next(now)
             self._collector.maybe(now, free)
             self._poller.wait(free)
             self._expire()
+            self._take_addresses()
         self._addresses.close()
 
     def _until_next(self, now: float) -> float | None:
@@ -140,8 +143,7 @@ class Agent:
         """Let an instance decide, and see to what follows from its new state."""
         runtime.handle(event, time.monotonic())
         if runtime.state.phase is Phase.ARMING and not self._bus_connected():
-            runtime.arming_ended("no bus")
-            runtime.handle(ArmingOver(runtime.state.epoch), time.monotonic())
+            self._end_arming(runtime, "no bus")
         for name, problem in runtime.problems():
             self._readiness.problem(name, problem)
         if runtime.watching or runtime.released:
@@ -214,6 +216,7 @@ class Agent:
             match command:
                 case Configure():
                     self.configure(command)
+                    self._collector.settle()
                 case TableSeen():
                     self._table_seen(command)
                 case BusLost():
@@ -243,7 +246,21 @@ class Agent:
     def _end_arming(self, runtime: Runtime, outcome: ArmOutcome) -> None:
         if runtime.state.phase is Phase.ARMING:
             runtime.arming_ended(outcome)
-            self._tell(runtime, ArmingOver(runtime.state.epoch))
+            self._armed[runtime.token] = runtime.state.epoch
+
+    def _take_addresses(self) -> None:
+        """Let one armed instance take its addresses; between two of them advertisements go first.
+
+        Addresses cost many times what an advertisement does. Where many instances take over at once,
+        a backup would follow those whose first advertisement had to wait for the addresses of others.
+        """
+        if not self._armed:
+            return
+        token = next(iter(self._armed))
+        epoch = self._armed.pop(token)
+        runtime = self._runtimes.get(token)
+        if runtime is not None:
+            self._tell(runtime, ArmingOver(epoch))
 
     def _leave(self) -> None:
         self._leaving += 1

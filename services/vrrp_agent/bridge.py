@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 _LAST_WRITES = 0.5
 """Seconds that the end waits for the last roles to be written."""
+_CALM = 0.01
+"""Seconds between a change of the configuration and the look at it."""
 _END = 3.0
 """Seconds that the end waits for this thread."""
 _RETRY = 1.0
@@ -74,6 +76,9 @@ class Bridge:
         self._roles: dict[str, Role] = {}
         self._answers: dict[str, int] = {}
         self._saved: saved.Saved | None = None
+        self._head = b""
+        """The head that was taken last, as it came."""
+        self._looking: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._main, name="bus", daemon=True)
 
     @property
@@ -181,11 +186,23 @@ class Bridge:
     # ---- from the bus
 
     def _config_changed(self, follow: Follow[ConfigDocument], revisions: Revisions) -> None:
-        """Hand a new whole revision to the loop; a bus without one is no order to stop."""
-        revisions.update(follow.entries, self._router)
-        revision = revisions.routers.get(name_token(self._router))
-        if revision is None:
+        """Look at the configuration soon: thousands of entities may come before their head does."""
+        head = follow.entries.get(f"{name_token(self._router)}.head")
+        if head is None or head.body == self._head or self._looking is not None:
             return
+        loop = asyncio.get_running_loop()
+        self._looking = loop.call_later(_CALM, self._look_at_config, follow, revisions)
+
+    def _look_at_config(self, follow: Follow[ConfigDocument], revisions: Revisions) -> None:
+        """Hand a new whole revision to the loop; a bus without one is no order to stop."""
+        self._looking = None
+        token = name_token(self._router)
+        revisions.update(follow.entries, self._router)
+        revision = revisions.routers.get(token)
+        head = follow.entries.get(f"{token}.head")
+        if revision is None or head is None or revision.head != head.value:
+            return  # not whole yet
+        self._head = head.body
         new = saved.Saved(router=self._router, revision=revision.head.revision, instances=revision.instances)
         if new == self._saved:
             return

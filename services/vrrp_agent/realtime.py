@@ -42,7 +42,7 @@ class Collector:
 
     @staticmethod
     def settle() -> None:
-        """Take everything that the start made out of all later runs; not by a run, which takes 30 ms here."""
+        """Take everything there is out of all later runs, so that they stay short; it lives long."""
         gc.freeze()
 
     def maybe(self, now: float, free: float | None) -> None:
