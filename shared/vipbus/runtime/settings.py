@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -49,6 +50,7 @@ def add_common_options(parser: argparse.ArgumentParser, environ: Mapping[str, st
     )
     parser.add_argument(
         "--bus",
+        type=bus_url,
         default=environ.get("VIPBUS_BUS") or None,
         metavar="URL",
         help="a NATS server to use instead of the embedded one",
@@ -105,6 +107,24 @@ def listen_address(text: str) -> ListenAddress:
     if not colon or not host or not port.isdigit() or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return ListenAddress(host.strip("[]"), int(port))
+
+
+def bus_url(text: str) -> str | None:
+    """Read a NATS server's URL, ``HOST``, ``HOST:PORT`` or whole; empty is none given.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such thing. It may hold a password and is not repeated.
+    """
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text if "://" in text else f"nats://{text}")
+        sound = parts.scheme in ("nats", "tls") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or any(letter.isspace() or letter == "," for letter in text):
+        raise argparse.ArgumentTypeError("this is no NATS URL; write one server as nats://HOST:PORT")
+    return text
 
 
 def default_router() -> str:
