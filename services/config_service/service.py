@@ -16,7 +16,7 @@ from config_service.keeper import Keeper
 from config_service.load import load
 from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
-from vipbus.contracts import ConfigRefused, ReloadConfig, ReloadResult, name_token
+from vipbus.contracts import ConfigRefused, ReloadConfig, ReloadResult, name_token, per_router
 from vipbus.runtime.life import FatalError, Life
 from vipbus.runtime.settings import default_router
 from vipbus.telemetry import trace
@@ -56,6 +56,7 @@ class ConfigService:
         self._reading = asyncio.Lock()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reloads: set[asyncio.Task[None]] = set()
+        self._served = life.serve(commands={"reload": self._command})
         named = [name_token(one.router) for one in sources if one.router]
         if twice := {name for name in named if named.count(name) > 1}:
             raise FatalError(f"router {min(twice)} is given two files; give each router one --file")
@@ -69,7 +70,6 @@ class ConfigService:
     async def run(self) -> None:
         """Serve until the life is stopping."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
-        self._life.serve(commands={"reload": self._command})
         self._life.bus.when_ready(self._bus_is_there)
         await self._read(self._sources, "start")
         ends: tuple[asyncio.Future[Any], ...] = (
@@ -179,6 +179,11 @@ class ConfigService:
     def _keeper(self, router: str) -> Keeper:
         keeper = Keeper(self._life.bus, self._life.readiness, router, on_look=self._note_configurations)
         keeper.task.add_done_callback(self._keeper_ended)
+
+        async def reload(_body: bytes) -> bytes:
+            return msgspec.json.encode(await self.reload(router))
+
+        self._served.add(per_router("reload", name_token(router)), reload)
         return keeper
 
     def _keepers(self) -> list[Keeper]:

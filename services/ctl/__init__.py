@@ -1,1 +1,1 @@
-"""TODO."""
+"""The ``vipbus`` command: run a router, and look at one."""

@@ -1,4 +1,4 @@
-"""``vipbus config reload``: have the running config-service read its file again."""
+"""``vipbus config reload``: have every running config-service, or one router's, read its file again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError
+from ctl.words import count
+from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError, conditions
 from vipbus.bus.address import BusAddress, find
-from vipbus.contracts import ReloadConfig, ReloadResult, command_subject
+from vipbus.contracts import ReloadConfig, ReloadResult, command_subject, name_token, per_router
 
+_SERVICE = "config-service"
 EXIT_REFUSED = 2
 EXIT_NO_BUS = 3
 _BUS_WITHIN = 3.0
@@ -24,7 +26,7 @@ def main(*, bus: str | None, state_dir: Path, router: str | None) -> int:
     """Reload; print what became of it; return 0, 2 when the file was refused, 3 when nobody answered."""
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        result = asyncio.run(_request(find(bus, state_dir), ReloadConfig(router=router)))
+        result = asyncio.run(_request(find(bus, state_dir), router))
     except RefusedError as error:
         return _complain(str(error), EXIT_REFUSED)
     except (NoBusError, BusAwayError) as error:
@@ -39,17 +41,41 @@ def main(*, bus: str | None, state_dir: Path, router: str | None) -> int:
     return 0
 
 
-async def _request(address: BusAddress, command: ReloadConfig) -> ReloadResult:
+async def _request(address: BusAddress, router: str | None) -> ReloadResult:
     bus = Bus(address, source="vipbus-config")
     bus.start()
     try:
         await bus.usable(_BUS_WITHIN)
-        body = await bus.request(
-            command_subject("config-service", "reload"), msgspec.json.encode(command), timeout=_ANSWER_WITHIN
-        )
-        return msgspec.json.decode(body, type=ReloadResult)
+        return await (_ask_for(bus, router) if router else _ask_all(bus))
     finally:
         await bus.close()
+
+
+async def _ask_for(bus: Bus, router: str) -> ReloadResult:
+    subject = command_subject(_SERVICE, per_router("reload", name_token(router)))
+    body = msgspec.json.encode(ReloadConfig(router=router))
+    return msgspec.json.decode(await bus.request(subject, body, timeout=_ANSWER_WITHIN), type=ReloadResult)
+
+
+async def _ask_all(bus: Bus) -> ReloadResult:
+    """Have every config-service reload: who answers is known only by who is there."""
+    there = sum(condition.service == _SERVICE for condition in await conditions(bus))
+    subject = command_subject(_SERVICE, "reload")
+    if not there:
+        raise BusAwayError(f"nobody serves {subject}")
+    body = msgspec.json.encode(ReloadConfig())
+    answers = await bus.request_many(
+        subject, body, quiet=_ANSWER_WITHIN, longest=_ANSWER_WITHIN, enough=there
+    )
+    results = [msgspec.json.decode(answer, type=ReloadResult) for answer in answers]
+    reasons = [result.reason for result in results if not result.accepted]
+    if len(results) < there:
+        reasons.append(f"{there - len(results)} of {count(there, _SERVICE)} did not answer; see its log")
+    return ReloadResult(
+        accepted=not reasons,
+        revisions=tuple(sorted(pair for result in results for pair in result.revisions)),
+        reason="\n".join(reasons),
+    )
 
 
 def _complain(text: str, status: int) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually_async
-from vipbus.bus import Bus, BusAddress, Follow, RefusedError, conditions, records
+from vipbus.bus import Bus, BusAddress, BusAwayError, Follow, RefusedError, conditions, records
 from vipbus.contracts import (
     CONFIG,
     Condition,
@@ -465,6 +465,12 @@ def test_one_process_serves_several_routers(service: Run) -> None:
         named.write_text("global_defs {\n    router_id R4\n}\n" + GOOD)
         result = await one.reload("R3")
         assert result.reason.startswith(f"{named}:1: router_id is R4 now and was R3; restart")
+        # each router has a subject of its own, the one that its file named included
+        answer = await one.bus.request("vipbus.cmd.config-service.reload.r3", b"", timeout=10)
+        told = msgspec.json.decode(answer, type=ReloadResult)
+        assert (told.accepted, told.revisions) == (False, (("R3", 1),))
+        with pytest.raises(BusAwayError, match=r"nobody serves vipbus\.cmd\.config-service\.reload\.r4"):
+            await one.bus.request("vipbus.cmd.config-service.reload.r4", b"")
 
     service(story)
 

@@ -19,14 +19,13 @@ import pytest
 from tests.support.nats import NatsServer, free_port
 from tests.support.waiting import eventually, eventually_async
 from tests.unit.ctl.documents import ROUTERS, SERVERS, condition, head, revision, role, table, verdict
-from vipbus.bus import Bus, BusAddress, StateWriter, records, serve
+from vipbus.bus import Bus, BusAddress, Command, StateWriter, records, serve
 from vipbus.contracts import (
     CONFIG,
     HEALTH,
     ROLE,
     TABLE,
     ConfigAccepted,
-    ReloadConfig,
     ReloadResult,
     ServiceRestarted,
     revision_digest,
@@ -284,40 +283,61 @@ def test_a_history_made_anew_is_read_from_its_beginning(nats_server: NatsServer)
     run(story)
 
 
+def answering(*results: ReloadResult) -> Command:
+    """Give a command that answers these, one after another."""
+    left = list(results)
+
+    async def reload(_body: bytes) -> bytes:
+        return msgspec.json.encode(left.pop(0))
+
+    return reload
+
+
 def test_reload_prints_what_became_of_it(nats_server: NatsServer) -> None:
     async def story() -> None:
-        asked: list[ReloadConfig] = []
-        answers = {
-            "router-a": ReloadResult(accepted=True, revisions=(("router-a", 4),)),
-            "router-b": ReloadResult(accepted=False, revisions=(("router-b", 3),), reason="lb.conf:3: no"),
-        }
+        async def reload(*named: str) -> tuple[int, str, str]:
+            told = await asyncio.to_thread(vipbus, "config", "reload", *named, server=nats_server)
+            return told.returncode, told.stdout, told.stderr
 
-        async def reload(body: bytes) -> bytes:
-            command = msgspec.json.decode(body, type=ReloadConfig)
-            asked.append(command)
-            if command.router == "router-c":
-                raise ValueError("router-c is not served here")
-            return msgspec.json.encode(answers[command.router or ""])
-
-        async with connected(nats_server) as bus:
-            nobody = await asyncio.to_thread(vipbus, "config", "reload", server=nats_server)
-            assert nobody.returncode == 3
-            assert "nobody serves vipbus.cmd.config-service.reload" in nobody.stderr
-            told = condition("config-service", None)
-            serve(bus, "config-service", condition=lambda: told, metadata={}, commands={"reload": reload})
-            await asyncio.sleep(0)
-            outcomes = [
-                await asyncio.to_thread(vipbus, "config", "reload", "--router", name, server=nats_server)
-                for name in ("router-a", "router-b", "router-c")
-            ]
-        good, bad, unknown = outcomes
-        assert (good.returncode, good.stdout, good.stderr) == (0, "accepted; router-a runs revision 4\n", "")
-        assert (bad.returncode, bad.stdout) == (2, "")
-        assert bad.stderr == "lb.conf:3: no\nvipbus config reload: refused; router-b runs revision 3\n"
-        assert (unknown.returncode, unknown.stderr) == (
-            2,
-            "vipbus config reload: router-c is not served here\n",
-        )
+        async with connected(nats_server) as bus, connected(nats_server) as another:
+            status, _, said = await reload()
+            assert (status, said) == (
+                3,
+                "vipbus config reload: nobody serves vipbus.cmd.config-service.reload\n",
+            )
+            first = ReloadResult(accepted=True, revisions=(("router-b", 4),))
+            second = ReloadResult(accepted=True, revisions=(("router-a", 7),))
+            bad = ReloadResult(accepted=False, revisions=(("router-b", 4),), reason="lb.conf:3: no")
+            for each, router, results in (
+                (bus, "router-b", (first, bad)),
+                (another, "router-a", (second, second)),
+            ):
+                told = condition("config-service", router)
+                served = serve(each, "config-service", condition=lambda told=told: told, metadata={})  # type: ignore[misc]  # bound
+                served.add("reload", answering(*results))
+                served.add(f"reload.{router}", answering(*results))
+            await asyncio.gather(bus.request("$SRV.PING", b""), another.request("$SRV.PING", b""))
+            # every config-service of the bus is asked, or the one that serves the router
+            assert await reload() == (
+                0,
+                "accepted; router-a runs revision 7, router-b runs revision 4\n",
+                "",
+            )
+            assert await reload("--router", "Router-A") == (0, "accepted; router-a runs revision 7\n", "")
+            assert await reload("--router", "router-b") == (0, "accepted; router-b runs revision 4\n", "")
+            assert await reload() == (
+                2,
+                "",
+                (
+                    "lb.conf:3: no\n"
+                    "vipbus config reload: refused; router-a runs revision 7, router-b runs revision 4\n"
+                ),
+            )
+            status, _, said = await reload("--router", "router-c")
+            assert (status, said) == (
+                3,
+                "vipbus config reload: nobody serves vipbus.cmd.config-service.reload.router-c\n",
+            )
 
     run(story)
 

@@ -5,7 +5,7 @@ from vipbus.bus.connection import Bus
 from vipbus.bus.errors import BusAwayError, BusError, RefusedError, StaleWriteError
 from vipbus.bus.follow import Entry, Follow
 from vipbus.bus.records import Record, records
-from vipbus.bus.service import Command, conditions, serve
+from vipbus.bus.service import Command, Served, conditions, serve
 from vipbus.bus.writer import StateWriter
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "NoBusError",
     "Record",
     "RefusedError",
+    "Served",
     "StaleWriteError",
     "StateWriter",
     "conditions",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -354,18 +356,25 @@ class Bus:
             raise RefusedError(answer.headers["Nats-Service-Error"])
         return answer.data
 
-    async def request_many(self, subject: str, *, quiet: float, longest: float) -> list[bytes]:
-        """Send a request and gather every answer, until none came for ``quiet`` s, ``longest`` s at most."""
+    async def request_many(
+        self, subject: str, body: bytes = b"", *, quiet: float, longest: float, enough: int | None = None
+    ) -> list[bytes]:
+        """Send a request and gather every answer, until none came for ``quiet`` s, ``longest`` s at most.
+
+        ``enough`` answers end the wait at once.
+        """
         self._require()
         answers: list[bytes] = []
         inbox = self._client.new_inbox()
         subscription = await self._client.subscribe(inbox)
         try:
-            await self._client.publish(subject, b"", reply=inbox)
+            await self._client.publish(subject, body, reply=inbox)
             async with asyncio.timeout(longest):
-                while True:
+                while enough is None or len(answers) < enough:
                     answers.append((await subscription.next_msg(timeout=quiet)).data)
         except (TimeoutError, nats.errors.Error):
+            return answers
+        else:
             return answers
         finally:
             await subscription.unsubscribe()
@@ -381,6 +390,16 @@ class Bus:
 
 
 def _in_words(error: BaseException) -> str:
-    """Say what an error of the client library means; most of them print as an empty string."""
-    description = getattr(error, "description", None)
-    return description or str(error) or type(error).__name__
+    """Say what an error of the client library means; many print as an empty string or as Python."""
+    if description := getattr(error, "description", None):
+        return str(description)
+    if isinstance(error, TimeoutError | nats.errors.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno).lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = str(error) or type(error).__name__
+    if "authorization" in text.lower():
+        return "it refuses us: wrong or missing token, user or password in the URL"
+    return text

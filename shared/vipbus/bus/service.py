@@ -5,6 +5,7 @@ The NATS micro-service protocol (ADR-32): names, discovery and statistics come f
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 from nats.micro import add_service
 from nats.micro.request import Request
-from nats.micro.service import EndpointConfig, ServiceConfig
+from nats.micro.service import EndpointConfig, Service, ServiceConfig
 
 from vipbus import __version__
 from vipbus.bus.connection import Bus
@@ -32,6 +33,69 @@ class _Stats(msgspec.Struct, frozen=True):
     endpoints: tuple[_Endpoint, ...] = ()
 
 
+class Served:
+    """A service on the bus; made by `serve`."""
+
+    def __init__(
+        self, bus: Bus, name: str, *, condition: Callable[[], Condition], metadata: Mapping[str, str]
+    ) -> None:
+        self._bus = bus
+        self._name = name
+        self._condition = condition
+        self._metadata = dict(metadata)
+        self._service: Service | None = None
+        self._waiting: dict[str, Command] = {}
+        self._registering = asyncio.Lock()
+
+    def add(self, verb: str, command: Command) -> None:
+        """Serve one more command from now on, whenever the bus is there.
+
+        Every process that serves a verb is given each request: several config-services share a bus, and a
+        queue group would reach any one of them.
+        """
+        self._waiting[verb] = command
+        self._bus.when_ready(self.register)
+
+    async def register(self) -> None:
+        """Tell the bus of what it does not know yet; the client library subscribes again by itself."""
+        async with self._registering:
+            if self._service is None:
+                self._service = await self._make()
+            for verb, command in list(self._waiting.items()):
+                await self._service.add_endpoint(
+                    EndpointConfig(
+                        name=verb.replace(".", "-"),
+                        subject=command_subject(self._name, verb),
+                        handler=_handler(command),
+                        queue_group=self._service.id,
+                    )
+                )
+                del self._waiting[verb]
+
+    async def _make(self) -> Service:
+        service = await add_service(
+            self._bus.client(),
+            ServiceConfig(
+                name=self._name,
+                version=__version__,
+                metadata=self._metadata,
+                stats_handler=lambda _stats: msgspec.to_builtins(self._condition()),
+            ),
+        )
+
+        async def answer_condition(request: Request) -> None:
+            await request.respond(msgspec.json.encode(self._condition()))
+
+        await service.add_endpoint(
+            EndpointConfig(
+                name="condition",
+                subject=command_subject(self._name, "condition"),
+                handler=answer_condition,
+            )
+        )
+        return service
+
+
 def serve(
     bus: Bus,
     name: str,
@@ -39,41 +103,13 @@ def serve(
     condition: Callable[[], Condition],
     metadata: Mapping[str, str],
     commands: Mapping[str, Command] | None = None,
-) -> None:
-    """Serve on the bus from now on, whenever it is there."""
-    registered = False
-
-    async def register() -> None:
-        nonlocal registered
-        if registered:
-            return  # the client library subscribes again by itself
-        registered = True
-        service = await add_service(
-            bus.client(),
-            ServiceConfig(
-                name=name,
-                version=__version__,
-                metadata=dict(metadata),
-                stats_handler=lambda _stats: msgspec.to_builtins(condition()),
-            ),
-        )
-
-        async def answer_condition(request: Request) -> None:
-            await request.respond(msgspec.json.encode(condition()))
-
-        await service.add_endpoint(
-            EndpointConfig(
-                name="condition",
-                subject=command_subject(name, "condition"),
-                handler=answer_condition,
-            )
-        )
-        for verb, command in (commands or {}).items():
-            await service.add_endpoint(
-                EndpointConfig(name=verb, subject=command_subject(name, verb), handler=_handler(command))
-            )
-
-    bus.when_ready(register)
+) -> Served:
+    """Serve on the bus from now on, whenever it is there; more commands may be added later."""
+    served = Served(bus, name, condition=condition, metadata=metadata)
+    bus.when_ready(served.register)
+    for verb, command in (commands or {}).items():
+        served.add(verb, command)
+    return served
 
 
 def _handler(command: Command) -> Callable[[Request], Awaitable[None]]:

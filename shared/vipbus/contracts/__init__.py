@@ -52,6 +52,7 @@ from vipbus.contracts.subjects import (
     TABLE,
     Bucket,
     command_subject,
+    per_router,
 )
 from vipbus.contracts.tokens import address_token, name_token, virtual_server_token
 
@@ -105,6 +106,7 @@ __all__ = [
     "address_token",
     "command_subject",
     "name_token",
+    "per_router",
     "revision_digest",
     "virtual_server_token",
 ]

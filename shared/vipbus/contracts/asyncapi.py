@@ -18,7 +18,7 @@ import msgspec
 from vipbus import __version__
 from vipbus.contracts.commands import COMMANDS, CommandContract
 from vipbus.contracts.events import EVENTS, Event
-from vipbus.contracts.subjects import BUCKETS, Bucket, command_subject
+from vipbus.contracts.subjects import BUCKETS, Bucket, command_subject, per_router
 
 # An AsyncAPI document is JSON by definition, so dictionaries are what is made here.
 Json = dict[str, Any]
@@ -160,16 +160,18 @@ def _add_event(event: type[Event], channels: Json, operations: Json) -> None:
 
 
 def _add_command(command: CommandContract, channels: Json, operations: Json) -> None:
-    name = f"command-{command.service}-{command.verb}"
+    which = f"{command.service}-{command.verb}" + ("-router" if command.per_router else "")
+    name = f"command-{which}"
     reply = f"{name}-answer"
     asked = [command.request] if command.request else []
-    channels[name] = _channel(command_subject(command.service, command.verb), command.summary, asked)
+    verb = per_router(command.verb, "{router}") if command.per_router else command.verb
+    channels[name] = _channel(command_subject(command.service, verb), command.summary, asked)
     channels[reply] = {
         "address": None,
         "description": "The inbox that the request names.",
         "messages": {command.answer.__name__: {"$ref": f"#/components/messages/{command.answer.__name__}"}},
     }
-    operations[f"serve-{command.service}-{command.verb}"] = {
+    operations[f"serve-{which}"] = {
         **_operation("receive", name, command.summary, asked),
         "reply": {
             "address": {"location": "$message.header#/reply"},

@@ -11,7 +11,7 @@ class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Ask config-service to read a router's file again and apply it whole or refuse it whole."""
 
     router: str | None = None
-    """None: every router it serves."""
+    """None: every router it serves. Said to one router's subject, it is that router all the same."""
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +30,8 @@ class CommandContract(msgspec.Struct, frozen=True, kw_only=True):
     request: type[msgspec.Struct] | None
     answer: type[msgspec.Struct]
     summary: str
+    per_router: bool = False
+    """True: the router's token follows the verb, and whoever serves that router answers."""
 
 
 SERVICES: tuple[str, ...] = ("config-service", "vrrp-agent", "health-prober", "ipvs-programmer")
@@ -51,7 +53,15 @@ COMMANDS: tuple[CommandContract, ...] = (
         verb="reload",
         request=ReloadConfig,
         answer=ReloadResult,
-        summary="Read the file again and apply it as a whole, or refuse it as a whole.",
+        summary="Read the file of every router again; each config-service of the bus answers for its own.",
+    ),
+    CommandContract(
+        service="config-service",
+        verb="reload",
+        request=ReloadConfig,
+        answer=ReloadResult,
+        summary="Read one router's file again and apply it as a whole, or refuse it as a whole.",
+        per_router=True,
     ),
 )
 """Every command there is."""

@@ -58,3 +58,8 @@ ALL_SUBJECTS: Final = "vipbus.>"
 def command_subject(service: str, verb: str) -> str:
     """Name a command's subject, for example ``vipbus.cmd.config-service.reload``."""
     return f"vipbus.cmd.{service}.{verb}"
+
+
+def per_router(verb: str, router_token: str) -> str:
+    """Name a verb as it is said to one router: ``reload.router-a``."""
+    return f"{verb}.{router_token}"

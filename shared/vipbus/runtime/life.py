@@ -18,7 +18,7 @@ from vipbus.telemetry import logs
 from vipbus.telemetry.metrics import REGISTRY
 
 if TYPE_CHECKING:
-    from vipbus.bus import Bus, Command
+    from vipbus.bus import Bus, Command, Served
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,12 @@ class Life:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by SIGTERM and SIGINT."""
 
-    def serve(self, commands: Mapping[str, Command] | None = None) -> None:
-        """Answer on the bus: discovery, condition and these commands."""
+    def serve(self, commands: Mapping[str, Command] | None = None) -> Served:
+        """Answer on the bus: discovery, condition and these commands; more may be added later."""
         from vipbus.bus import serve  # noqa: PLC0415  # nats stays out of whoever does not use the bus
 
         router = self.readiness.router
-        serve(
+        return serve(
             self.bus,
             self.readiness.service,
             condition=self.readiness.condition,

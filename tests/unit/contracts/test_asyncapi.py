@@ -53,7 +53,16 @@ def test_everything_that_exists_is_in_it() -> None:
     for event in EVENTS:
         assert f"event-{event.aggregate}-{event.verb}" in made["channels"]
     for command in COMMANDS:
-        assert f"serve-{command.service}-{command.verb}" in made["operations"]
+        which = f"{command.service}-{command.verb}" + ("-router" if command.per_router else "")
+        assert f"serve-{which}" in made["operations"]
+
+
+def test_a_command_to_one_router_names_it_in_its_subject() -> None:
+    made = document()
+    assert made["channels"]["command-config-service-reload"]["address"] == "vipbus.cmd.config-service.reload"
+    channel = made["channels"]["command-config-service-reload-router"]
+    assert channel["address"] == "vipbus.cmd.config-service.reload.{router}"
+    assert set(channel["parameters"]) == {"router"}
 
 
 @pytest.mark.parametrize(
