@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -59,7 +60,7 @@ class Lab:
         try:
             self._build()
         except BaseException as error:
-            error.add_note(self.evidence("start"))
+            error.add_note(self.evidence(_label()))
             self._closing.close()
             raise
         return self
@@ -69,7 +70,7 @@ class Lab:
     ) -> None:
         """Take it down."""
         if isinstance(error, Exception):
-            error.add_note(self.evidence("failed"))
+            error.add_note(self.evidence(_label()))
         self._closing.close()
 
     def _build(self) -> None:
@@ -241,3 +242,8 @@ class Lab:
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.directory, kept, ignore=shutil.ignore_patterns("jetstream"))
         return "\n".join(lines)
+
+
+def _label() -> str:
+    """Name a failure after the test that runs, or after the program."""
+    return re.sub(r"[^\w.-]+", "-", os.environ.get("PYTEST_CURRENT_TEST", Path(sys.argv[0]).stem))

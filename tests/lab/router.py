@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,13 @@ from tests.lab.namespace import ENVIRONMENT, Namespace
 from tests.support.waiting import eventually
 
 _STOP_WITHIN = 25.0
+_METRICS_PORTS = {
+    "config-service": 9490,
+    "vrrp-agent": 9491,
+    "health-prober": 9492,
+    "ipvs-programmer": 9493,
+}
+"""Where ``vipbus run`` lets its services answer a scraper, by default."""
 
 
 class Router(ABC):
@@ -176,6 +184,15 @@ class Vipbus(Router):
             env=ENVIRONMENT,
             timeout=30,
         )
+
+    def metric(self, service: str, name: str) -> float:
+        """Scrape a service and add up a metric's samples."""
+        url = f"http://127.0.0.1:{_METRICS_PORTS[service]}/metrics"
+        with self.namespace.entered(), urllib.request.urlopen(url, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        samples = [line.rpartition(" ")[2] for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
+        assert samples, f"{service} has no metric {name}"
+        return sum(map(float, samples))
 
     def events(self, subject: str = "vipbus.>") -> list[dict[str, object]]:
         """Read the history of a subject: CloudEvents as ``vipbus events --json`` prints them."""

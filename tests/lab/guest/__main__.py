@@ -45,6 +45,10 @@ def main() -> int:
             seconds=arguments.seconds,
             memory=arguments.memory,
         )
+    except BrokenPipeError:
+        # whoever read has enough (| head); the interpreter must not try to flush at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except GuestError as error:
         print(f"no guest: {error}", file=sys.stderr)
         return boot.EXIT_NO_STATUS
