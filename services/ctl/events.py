@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from ctl.order import InOrder
 from ctl.subject import pattern
 from ctl.summary import cloud_event, line
-from vipbus.bus import Bus, BusAwayError, NoBusError, records
+from vipbus.bus import Bus, BusAwayError, NoBusError, Record, records
 from vipbus.bus.address import BusAddress, find
 
 EXIT_USAGE = 2
@@ -43,6 +45,7 @@ async def _print(address: BusAddress, wanted: str, *, follow: bool, as_json: boo
     bus.start()
     seen = 0
     told = False
+    past = InOrder()
     try:
         while True:
             try:
@@ -50,11 +53,11 @@ async def _print(address: BusAddress, wanted: str, *, follow: bool, as_json: boo
                 told = False
                 async for record in records(bus, wanted, after=seen, follow=follow):
                     seen = record.sequence
-                    text = cloud_event(record) if as_json else line(record).encode(errors="replace")
-                    sys.stdout.buffer.write(text + b"\n")
-                    if follow:
+                    _write(past.take(record), as_json=as_json)
+                    if follow and not record.behind:
                         sys.stdout.buffer.flush()
             except BusAwayError as error:
+                _write(past.rest(), as_json=as_json)
                 if not follow:
                     return _complain(str(error), EXIT_NO_BUS)
                 if bus.closed.is_set():
@@ -64,6 +67,13 @@ async def _print(address: BusAddress, wanted: str, *, follow: bool, as_json: boo
                     _complain(f"{error}; waiting for it", 0)
                 await asyncio.sleep(0.1)
             else:
+                _write(past.rest(), as_json=as_json)
                 return 0
     finally:
         await bus.close()
+
+
+def _write(found: Iterable[Record], *, as_json: bool) -> None:
+    for record in found:
+        text = cloud_event(record) if as_json else line(record).encode(errors="replace")
+        sys.stdout.buffer.write(text + b"\n")

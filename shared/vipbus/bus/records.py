@@ -31,6 +31,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """When the bus took it; ``ce-time`` of the headers is when it happened."""
     headers: Mapping[str, str]
     body: bytes
+    behind: int = 0
+    """Messages of the history that were still to come when this one was read; 0 at its end."""
 
     @property
     def removed(self) -> bool:
@@ -109,4 +111,5 @@ def _record(message: Msg) -> Record:
         stored=message.metadata.timestamp,
         headers=message.headers or {},
         body=message.data,
+        behind=int(message.metadata.num_pending),
     )
