@@ -96,7 +96,7 @@ class Documents:
         self._said: dict[str, TableDocument] = {}
         # two writers: a role's answer must not wait behind the documents of a large table
         self._instances: StateWriter[TableDocument] = StateWriter(bus, TABLE)
-        self._servers: StateWriter[TableDocument] = StateWriter(bus, TABLE)
+        self._servers: StateWriter[TableDocument] = StateWriter(bus, TABLE, same=_no_news)
         self._was_whole = False
         self._wake = wake
         self._found = bus.follow(TABLE, f"{self._token}.>", on_change=self._on_change)
@@ -110,11 +110,22 @@ class Documents:
         return True
 
     def virtual_server(self, document: VirtualServerTable, cause: str, trace: TraceContext) -> None:
-        """Say it with its cause and the time, if it is news."""
-        if self._said.get(document.key) == document:
+        """Say it with its cause and the time, if it is news.
+
+        A table that rests on another revision or epoch and holds the same is as it was since it was so.
+        """
+        said, since = self._said.get(document.key), datetime.now(UTC)
+        if said is not None and _no_news(said, document):
             return
-        self._said[document.key] = document
-        full = msgspec.structs.replace(document, cause=cause, since=datetime.now(UTC))
+        if said is None or _held(said) == _held(document):
+            # what stands on the bus goes first: it may be of an earlier life
+            found = self._found.entries.get(document.key)
+            for before in (found.value if found is not None else None, said):
+                if isinstance(before, VirtualServerTable) and _held(before) == _held(document):
+                    cause, since = before.cause, before.since
+                    break
+        full = msgspec.structs.replace(document, cause=cause, since=since)
+        self._said[document.key] = full
         self._servers.set(document.key, full, trace)
 
     def keep_only(self, keys: set[str], trace: TraceContext) -> None:
@@ -144,3 +155,17 @@ class Documents:
         """Stop writing."""
         await self._instances.close()
         await self._servers.close()
+
+
+def _no_news(current: TableDocument, mine: TableDocument) -> bool:
+    """Say whether two documents differ in no more than when and why."""
+    if not isinstance(current, VirtualServerTable) or not isinstance(mine, VirtualServerTable):
+        return current == mine
+    return msgspec.structs.replace(current, since=mine.since, cause=mine.cause) == mine
+
+
+def _held(document: TableDocument) -> TableDocument:
+    """Take a document for what the kernel holds alone."""
+    if isinstance(document, VirtualServerTable):
+        return msgspec.structs.replace(document, revision=0, epoch=0, since=_NEVER, cause="")
+    return document

@@ -188,6 +188,27 @@ def test_a_displaced_owner_does_not_overwrite_its_successor(nats_server: NatsSer
     run(story)
 
 
+def test_a_writer_that_starts_again_leaves_what_says_the_same(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+
+            def same(current: Verdict, mine: Verdict) -> bool:
+                return current.verdict == mine.verdict
+
+            revisions = []
+            for told in (verdict(cause="first"), verdict(cause="again"), verdict("down", cause="news")):
+                writer = StateWriter(bus, HEALTH, same=same)
+                writer.set("a.b", told, trace.record("test"))
+                assert await writer.flushed(5)
+                revisions.append(await bus.revision(HEALTH, "a.b"))
+                await writer.close()
+            first, again, news = revisions
+            assert again == first
+            assert news[0] == first[0] + 1
+
+    run(story)
+
+
 def test_a_lease_expires_and_can_be_taken_again(nats_server: NatsServer) -> None:
     async def story() -> None:
         async with connected(nats_server) as bus:

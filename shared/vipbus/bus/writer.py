@@ -35,6 +35,8 @@ class StateWriter(Generic[T]):
 
     ``may_replace(current, mine)`` decides after a refused compare-and-set whether this owner may overwrite
     what it finds; without one it may, since the key has one writer and only its own ghost could be there.
+    ``same(current, mine)`` says that what stands there is as good as mine, and that nothing is to be written:
+    a process that starts again has no news.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StateWriter(Generic[T]):
         bucket: Bucket[T],
         *,
         may_replace: Callable[[T, T], bool] = lambda _current, _mine: True,
+        same: Callable[[T, T], bool] = lambda _current, _mine: False,
         on_written: Callable[[str, int], None] = lambda _key, _revision: None,
     ) -> None:
         self.refused: dict[str, str] = {}
@@ -50,6 +53,7 @@ class StateWriter(Generic[T]):
         self._bus = bus
         self._bucket = bucket
         self._may_replace = may_replace
+        self._same = same
         self._on_written = on_written
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
         self._said: dict[str, _Pending] = {}
@@ -133,11 +137,11 @@ class StateWriter(Generic[T]):
     async def _write(self, key: str, pending: _Pending) -> None:
         if key not in self._revisions:
             revision, body = await self._bus.revision(self._bucket, key)
-            if body == pending.body:
+            if body == pending.body or self._asked(self._same, body, pending, otherwise=False):
                 self._revisions[key] = revision
                 self._on_written(key, revision)
                 return
-            if body is not None and not self._may(body, pending):
+            if not self._asked(self._may_replace, body, pending, otherwise=True):
                 raise RefusedError(f"{self._bucket.name} {key} has a newer owner")
             self._revisions[key] = revision
         try:
@@ -156,11 +160,14 @@ class StateWriter(Generic[T]):
         self._revisions[key] = revision
         self._on_written(key, revision)
 
-    def _may(self, current: bytes, pending: _Pending) -> bool:
-        if pending.body is None:
-            return True
+    def _asked(
+        self, question: Callable[[T, T], bool], current: bytes | None, pending: _Pending, *, otherwise: bool
+    ) -> bool:
+        """Ask about two documents; ``otherwise`` where one is not there or not readable."""
+        if current is None or pending.body is None:
+            return otherwise
         try:
             found = self._decoder.decode(current)
         except msgspec.MsgspecError:
-            return True
-        return self._may_replace(found, self._decoder.decode(pending.body))
+            return otherwise
+        return question(found, self._decoder.decode(pending.body))

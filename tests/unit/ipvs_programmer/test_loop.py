@@ -515,6 +515,51 @@ def test_a_new_revision_changes_what_differs_and_nothing_else(tell: Callable[[St
     tell(story)
 
 
+async def written(w: World) -> int:
+    """How often the virtual server's document was written so far."""
+    stream = await w.bus.client().jetstream().stream_info("KV_table", subjects_filter=f"$KV.table.*.{SAID}")
+    assert stream.state.subjects is not None
+    return sum(stream.state.subjects.values())
+
+
+def test_a_table_that_holds_the_same_is_as_old_as_it_was(tell: Callable[[Story], None]) -> None:
+    async def story(w: World) -> None:
+        await steady(w)
+        assert (before := w.document()) is not None
+        w.configure()
+        w.role("active", 2)
+        await w.until(lambda: (d := w.document()) and (d.revision, d.epoch) == (2, 2), "it is said")
+        assert (after := w.document()) is not None
+        assert (after.since, after.cause) == (before.since, before.cause)
+
+    tell(story)
+
+
+@pytest.mark.parametrize("absent", [False, True], ids=["with IPVS", "without IPVS"])
+def test_a_programmer_that_starts_again_has_no_news(tell: Callable[[Story], None], absent: bool) -> None:
+    async def story(w: World) -> None:
+        if absent:
+            w.kernel.broken = NoIpvsError()
+            w.configure()
+            w.run()
+            await w.until(lambda: (d := w.document()) and d.error, "it is said")
+        else:
+            await steady(w)
+        assert (before := w.document()) is not None
+        count = await written(w)
+        await w.kill()
+        w.run()
+        await w.until(lambda: "waiting" not in w.problems(), "it has looked at the kernel")
+        # documents are written in turn: this one comes after whatever else there was to say
+        w.configure()
+        await w.until(lambda: (d := w.document()) and d.revision == 2, "the next revision is said")
+        assert (after := w.document()) is not None
+        assert (after.since, after.cause) == (before.since, before.cause)
+        assert await written(w) == count + 1
+
+    tell(story)
+
+
 def test_one_failed_check_is_one_trace(
     tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
