@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
-_IPV4 = re.compile(r"^(\d+-\d+-\d+-\d+)_(\d+)(?:_([a-z]+))?$")
-_IPV6 = re.compile(r"^([0-9a-f-]*-[0-9a-f-]*-[0-9a-f-]*)_(\d+)(?:_([a-z]+))?$")
+from vipbus.contracts import token_in_words
 
 
 def plain(text: str) -> str:
@@ -21,13 +19,7 @@ def endpoint(address: str, port: int) -> str:
 
 def from_token(token: str) -> str:
     """Write an address's subject token as the address; what is no such token stays as it is."""
-    if match := _IPV4.match(token):
-        text = endpoint(match[1].replace("-", "."), int(match[2]))
-    elif match := _IPV6.match(token):
-        text = endpoint(match[1].replace("-", ":"), int(match[2]))
-    else:
-        return plain(token)
-    return f"{text} {match[3].upper()}" if match[3] else text
+    return token_in_words(token) or plain(token)
 
 
 def count(number: int, thing: str) -> str:

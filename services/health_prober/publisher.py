@@ -19,7 +19,7 @@ import msgspec
 from health_prober.metrics import VERDICT_CHANGES, WRITES_REFUSED
 from health_prober.verdicts import Book, Finding, Opinion
 from vipbus.bus import StateWriter
-from vipbus.contracts import HEALTH, Verdict
+from vipbus.contracts import HEALTH, Verdict, token_in_words
 from vipbus.telemetry import trace
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class Publisher:
         if known is not None:
             for key in self._health.entries.keys() - set(known):
                 if self._may_write(key) and self._standing(key) is not None:
-                    log.info("%s is no longer configured or no longer checked: its verdict is removed", key)
+                    log.info(
+                        "%s is not configured or not checked any more: its verdict is removed", _named(key)
+                    )
                     self._say(key, None, trace.record("remove verdict"))
         return doubtful
 
@@ -193,7 +195,7 @@ class Publisher:
                 "vipbus.verdict": verdict.verdict,
                 "vipbus.cause": verdict.cause,
             }
-            log.info("%s is %s: %s", key, verdict.verdict, verdict.cause)
+            log.info("%s is %s: %s", _named(key), verdict.verdict, verdict.cause)
             VERDICT_CHANGES.add(verdict=verdict.verdict)
         context = trace.record(f"publish {_TEMPLATE}", parent=parent, kind="producer", attributes=attributes)
         self._said[key] = _Said(verdict)
@@ -246,3 +248,9 @@ class Publisher:
             },
             error=decision.cause if decision.verdict == "down" else "",
         )
+
+
+def _named(key: str) -> str:
+    virtual_server, _, real_server = key.partition(".")
+    names = [token_in_words(token) or token for token in (real_server, virtual_server)]
+    return " of ".join(names)

@@ -54,7 +54,7 @@ from vipbus.contracts.subjects import (
     command_subject,
     per_router,
 )
-from vipbus.contracts.tokens import address_token, name_token, virtual_server_token
+from vipbus.contracts.tokens import address_token, name_token, token_in_words, virtual_server_token
 
 __all__ = [
     "ALL_SUBJECTS",
@@ -108,5 +108,6 @@ __all__ = [
     "name_token",
     "per_router",
     "revision_digest",
+    "token_in_words",
     "virtual_server_token",
 ]

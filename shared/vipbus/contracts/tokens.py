@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _UNSAFE = re.compile(r"[^a-z0-9_-]")
+_IPV4 = re.compile(r"^(\d+-\d+-\d+-\d+)_(\d+)(?:_([a-z]+))?$")
+_IPV6 = re.compile(r"^([0-9a-f-]*-[0-9a-f-]*-[0-9a-f-]*)_(\d+)(?:_([a-z]+))?$")
 
 
 def name_token(name: str) -> str:
@@ -30,3 +32,14 @@ def address_token(address: str, port: int) -> str:
 def virtual_server_token(address: str, port: int, protocol: str) -> str:
     """Write a virtual server as one token: ``10-9-0-1_80_tcp``; the protocol is part of its identity."""
     return f"{address_token(address, port)}_{protocol.lower()}"
+
+
+def token_in_words(token: str) -> str:
+    """Write an address's token as people do, ``10.9.0.1:80 TCP``; empty for what is no such token."""
+    if match := _IPV4.match(token):
+        text = f"{match[1].replace('-', '.')}:{match[2]}"
+    elif match := _IPV6.match(token):
+        text = f"[{match[1].replace('-', ':')}]:{match[2]}"
+    else:
+        return ""
+    return f"{text} {match[3].upper()}" if match[3] else text

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipbus.contracts import address_token, name_token, revision_digest, virtual_server_token
+from vipbus.contracts import (
+    address_token,
+    name_token,
+    revision_digest,
+    token_in_words,
+    virtual_server_token,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +59,16 @@ def test_the_order_of_reading_does_not_matter(entities: dict[str, bytes]) -> Non
 def test_every_difference_shows(entities: dict[str, bytes], key: str, body: bytes) -> None:
     changed = {**entities, key: body}
     assert (revision_digest(changed) == revision_digest(entities)) == (changed == entities)
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (virtual_server_token("10.9.0.1", 80, "TCP"), "10.9.0.1:80 TCP"),
+        (address_token("10.9.0.21", 8080), "10.9.0.21:8080"),
+        (virtual_server_token("2001:db8::1", 443, "UDP"), "[2001:db8::1]:443 UDP"),
+        ("router-a", ""),
+    ],
+)
+def test_an_address_token_in_words(token: str, words: str) -> None:
+    assert token_in_words(token) == words
