@@ -38,7 +38,7 @@ from vrrp_agent.model import (
     WatchForSuccessor,
 )
 from vrrp_agent.packet import Advertisement
-from vrrp_agent.timing import ARM_TIMEOUT, MARGIN, RESUME_DELAY, master_down, skew, succession
+from vrrp_agent.timing import ARM_TIMEOUT, IN_FLIGHT, MARGIN, RESUME_DELAY, master_down, skew, succession
 from vrrp_agent.transitions import (
     OWNER,
     Decision,
@@ -71,7 +71,7 @@ def decide(state: Instance, event: Happening, now: float) -> Decision:  # noqa: 
         case AddressLost(address):
             return _address_lost(state, address)
         case AddressTaken(address):
-            return _address_taken(state, address)
+            return _address_taken(state, address, now)
         case Reconfigured(config):
             return _reconfigure(state, config, now)
         case Stop():
@@ -97,7 +97,7 @@ def _start(state: Instance, event: Started, now: float) -> Decision:
             active_interval=state.config.advert_int,
             active_since=now,
             advert_at=now + state.config.advert_int,
-            garp_at=now + RESUME_DELAY,
+            garp_at=(now + RESUME_DELAY,),
         )
         return state, (
             SendAdvertisement(state.config.priority),
@@ -216,8 +216,8 @@ def _expired(state: Instance, now: float) -> Decision:
     if state.arm_by is not None and state.arm_by <= now:
         state, more = armed(state, now)
         actions += more
-    if state.garp_at is not None and state.garp_at <= now:
-        state = replace(state, garp_at=None)
+    if state.garp_at and state.garp_at[0] <= now:
+        state = replace(state, garp_at=tuple(at for at in state.garp_at if at > now))
         actions += (SendGratuitousArp(state.addresses),)
     return state, actions
 
@@ -297,7 +297,7 @@ def _stop(state: Instance, event: Stop, now: float) -> Decision:
                 phase=Phase.LEAVING,
                 cause=event.cause,
                 advert_at=None,
-                garp_at=None,
+                garp_at=(),
                 leave_by=now + succession(state.config),
             )
             return state, (WatchForSuccessor(), SendAdvertisement(0))
@@ -307,10 +307,12 @@ def _stop(state: Instance, event: Stop, now: float) -> Decision:
     return release(state, event.cause)
 
 
-def _address_taken(state: Instance, address: str) -> Decision:
+def _address_taken(state: Instance, address: str, now: float) -> Decision:
     if state.phase is not Phase.LEAVING or address in state.taken:
         return state, ()
     state = replace(state, taken=state.taken | {address})
     if all(each.address in state.taken for each in state.addresses):
-        return release(state, state.cause)
+        # what was sent here before the sender heard of the successor is still to be answered
+        until = now + IN_FLIGHT
+        state = replace(state, leave_by=until if state.leave_by is None else min(until, state.leave_by))
     return state, ()

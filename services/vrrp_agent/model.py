@@ -57,8 +57,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """Active: the next advertisement."""
     arm_by: float | None = None
     """Active: the addresses wait no longer for the table."""
-    garp_at: float | None = None
-    """Active: the second burst of gratuitous ARP."""
+    garp_at: tuple[float, ...] = ()
+    """Active: the bursts of gratuitous ARP to come."""
     leave_by: float | None = None
     """Leaving: no successor is waited for any longer."""
     rivals: tuple[Rival, ...] = ()
@@ -72,7 +72,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         return min(
             (
                 at
-                for at in (self.down_at, self.advert_at, self.arm_by, self.garp_at, self.leave_by)
+                for at in (self.down_at, self.advert_at, self.arm_by, *self.garp_at[:1], self.leave_by)
                 if at is not None
             ),
             default=None,

@@ -8,10 +8,13 @@ ARM_TIMEOUT = 0.1
 """How long addresses wait for the table behind them before they are added all the same."""
 GARP_REPEAT = 5
 """Gratuitous ARP requests in a burst; a client's switch may drop the first."""
-GARP_DELAY = 5.0
-"""Until the second burst: for switches whose port was still learning at the first."""
+GARP_DELAYS = (0.1, 5.0)
+"""Until the further bursts: soon, for whoever asked just then and was answered by the router that leaves; and
+later, for switches whose port was still learning at the first."""
 RESUME_DELAY = 0.5
 """Until gratuitous ARP after a resumption: the life before may have ended between role and addresses."""
+IN_FLIGHT = 0.02
+"""How long a leaver keeps its addresses after a successor announced them: what clients sent before they heard."""
 MARGIN = 0.15
 """What a successor may take beyond the protocol's times: its scheduling, its addresses, its ARP."""
 LEAVE_LIMIT = 3.5

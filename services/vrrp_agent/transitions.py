@@ -15,7 +15,7 @@ from vrrp_agent.model import (
     SendAdvertisement,
     SendGratuitousArp,
 )
-from vrrp_agent.timing import ARM_TIMEOUT, GARP_DELAY, master_down
+from vrrp_agent.timing import ARM_TIMEOUT, GARP_DELAYS, master_down
 
 Decision = tuple[Instance, tuple[Action, ...]]
 
@@ -33,7 +33,7 @@ def change(state: Instance, phase: Phase, cause: str) -> tuple[Instance, Announc
         down_at=None,
         advert_at=None,
         arm_by=None,
-        garp_at=None,
+        garp_at=(),
         leave_by=None,
         rivals=(),
         taken=frozenset(),
@@ -58,7 +58,8 @@ def take_over(state: Instance, now: float, cause: str) -> Decision:
 
 def armed(state: Instance, now: float) -> Decision:
     """Take the addresses: the table behind them is armed, or is not waited for any longer."""
-    state = replace(state, phase=Phase.ACTIVE, arm_by=None, garp_at=now + GARP_DELAY)
+    bursts = tuple(now + delay for delay in GARP_DELAYS)
+    state = replace(state, phase=Phase.ACTIVE, arm_by=None, garp_at=bursts)
     return state, (AddAddresses(state.addresses), SendGratuitousArp(state.addresses))
 
 
