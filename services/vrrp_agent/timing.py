@@ -14,7 +14,7 @@ later, for switches whose port was still learning at the first."""
 RESUME_DELAY = 0.5
 """Until gratuitous ARP after a resumption: the life before may have ended between role and addresses."""
 IN_FLIGHT = 0.02
-"""How long a leaver keeps its addresses after a successor announced them: what clients sent before they heard."""
+"""How long a leaver keeps its addresses after its successor announced them, for what was sent before."""
 MARGIN = 0.15
 """What a successor may take beyond the protocol's times: its scheduling, its addresses, its ARP."""
 LEAVE_LIMIT = 3.5
