@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from config_service.keeper import Keeper
 from config_service.load import load
 from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
+from vipbus.bus import BusAwayError
 from vipbus.contracts import ConfigRefused, ReloadConfig, ReloadResult, name_token, per_router
 from vipbus.runtime.life import FatalError, Life
 from vipbus.runtime.settings import default_router
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 WAITS_FOR: Final = ("the bus", "a configuration")
 _LONGEST_RELOAD: Final = 60.0
 """Seconds that a reload command may wait for the bus to take a revision."""
+_LOOK: Final = 0.5
+"""Seconds between two looks at whether the bus takes writes at all."""
 
 
 class Source(msgspec.Struct):
@@ -109,14 +113,28 @@ class ConfigService:
         try:
             async with asyncio.timeout(_LONGEST_RELOAD):
                 for keeper in keepers:
-                    await keeper.settled.wait()
+                    await self._until_settled(keeper)
         except TimeoutError:
             reasons.append(f"the bus has not taken it within {_LONGEST_RELOAD:g} s; it is tried further")
+        except BusAwayError as error:
+            reasons.append(f"the bus takes no writes: {error}; it is tried further")
         return ReloadResult(
             accepted=not reasons,
             revisions=tuple((keeper.router, keeper.revision) for keeper in keepers),
             reason="\n".join(reasons),
         )
+
+    async def _until_settled(self, keeper: Keeper) -> None:
+        """Wait until the bus holds what a router's file says.
+
+        Raises:
+            BusAwayError: it takes no writes, and will not before someone sees to it.
+        """
+        while not keeper.settled.is_set():
+            if self._life.bus.not_taken:
+                raise BusAwayError(self._life.bus.not_taken)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(keeper.settled.wait(), _LOOK)
 
     # ---- reading
 

@@ -23,8 +23,12 @@ from vipbus.bus import (
     conditions,
     records,
     serve,
+    streams,
 )
 from vipbus.contracts import HEALTH, MEMBER, Condition, ConfigRefused, Verdict
+from vipbus.runtime.life import connect
+from vipbus.runtime.readiness import Readiness
+from vipbus.runtime.settings import Settings
 from vipbus.telemetry import trace
 
 
@@ -205,6 +209,56 @@ def test_a_writer_that_starts_again_leaves_what_says_the_same(nats_server: NatsS
             first, again, news = revisions
             assert again == first
             assert news[0] == first[0] + 1
+
+    run(story)
+
+
+def test_a_bus_that_takes_no_writes_is_told_of(nats_server: NatsServer, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = Settings(
+            router="router-a", state_dir=tmp_path, bus=nats_server.url, log="line", listen=None
+        )
+        life = connect("health-prober", settings, Readiness("health-prober", "router-a"))
+        bus = life.bus
+        bus.start()
+        await bus.usable(10)
+        js = bus.client().jetstream()
+
+        async def write() -> None:
+            await bus.write(HEALTH, "a.b", b"{}", last=0, trace=trace.record("test"))
+
+        # nobody stores what is written: as a full disk leaves it behind
+        await js.delete_stream("KV_health")
+        with pytest.raises(BusAwayError):
+            await write()
+        assert len(life.readiness.problems) == 1
+        assert "takes no writes: no answer to a write of health a.b" in life.readiness.problems[0]
+        assert "make room and restart nats-server" in life.readiness.problems[0]
+        await streams.ensure(js, 1)
+        await write()
+        assert life.readiness.problems == ()
+        await bus.close()
+
+    run(story)
+
+
+def test_a_write_whose_answer_was_lost_is_found_again(
+    nats_server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            js = bus.client().jetstream()
+            stored = (await js.stream_info("KV_health")).config
+            await js.update_stream(stored.evolve(no_ack=True))
+            writer = StateWriter(bus, HEALTH)
+            writer.set("a.b", verdict(), trace.record("test"))
+            assert await writer.flushed(10)
+            assert bus.not_taken == ""
+            assert "takes no writes" in caplog.text
+            assert "takes writes again" in caplog.text
+            await writer.close()
 
     run(story)
 

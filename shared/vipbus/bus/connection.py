@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 REQUEST_TIMEOUT = 2.0
 """Seconds to wait for the server's answer to one request."""
+TO_DO_ABOUT_WRITES = "if its disk is or was full, make room and restart nats-server"
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 """nats-server's error codes for a refused compare-and-set."""
 _EVENTS_KEPT = 1000
@@ -51,6 +52,8 @@ class Bus:
         self.source = source
         self.problem = "not connected yet"
         """Why the bus is not usable, in words; empty while it is."""
+        self.not_taken = ""
+        """Why writes get no answer although the bus is there, in words: a full disk; empty while they do."""
         self.closed = asyncio.Event()
         """Set when the server closed this client for good (a revoked credential): end the process."""
         self.on_change: list[Callable[[], None]] = []
@@ -196,6 +199,7 @@ class Bus:
         if not self._closing and self.connected:
             log.warning("the bus at %s is away; going on with what is known", self.address)
         self.problem = "the connection was lost"
+        self.not_taken = ""
         self._usable.clear()
         BUS_CONNECTED.set(0)
         if self._resuming is not None:
@@ -303,9 +307,29 @@ class Bus:
             raise RefusedError(f"{bucket.name} {key}: {_in_words(error)}") from error
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             BUS_WRITES.add(bucket=bucket.name, result="unknown")
+            self._note_taken(f"no answer to a write of {bucket.name} {key} ({_in_words(error)})")
             raise BusAwayError(_in_words(error)) from error
         BUS_WRITES.add(bucket=bucket.name, result="written")
+        self._note_taken("")
         return ack.seq
+
+    def found_written(self) -> None:
+        """Note that a write whose answer was lost was applied: the bus does take writes."""
+        self._note_taken("")
+
+    def _note_taken(self, problem: str) -> None:
+        """Note whether the bus takes writes; a loss of the connection has words of its own.
+
+        A nats-server whose disk was full once answers no write any more until it is started again.
+        """
+        problem = problem if self.connected else ""
+        if bool(problem) == bool(self.not_taken):
+            return
+        self.not_taken = problem
+        if problem:
+            log.warning("the bus at %s takes no writes: %s; %s", self.address, problem, TO_DO_ABOUT_WRITES)
+        else:
+            log.info("the bus at %s takes writes again", self.address)
 
     # ---- events
 

@@ -138,6 +138,7 @@ class StateWriter(Generic[T]):
         if key not in self._revisions:
             revision, body = await self._bus.revision(self._bucket, key)
             if body == pending.body or self._asked(self._same, body, pending, otherwise=False):
+                self._bus.found_written()
                 self._revisions[key] = revision
                 self._on_written(key, revision)
                 return

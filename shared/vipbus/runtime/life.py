@@ -139,10 +139,20 @@ def connect(service: str, settings: Settings, readiness: Readiness) -> Life:
         raise FatalError(str(error)) from None
     source = f"{service}/{settings.router}" if settings.router else service
     bus = Bus(address, source=source)
-    readiness.watch("bus", lambda: "" if bus.connected else f"the bus at {address} is away: {bus.problem}")
+    readiness.watch("bus", lambda: _bus_problem(bus))
     life = Life(settings=settings, readiness=readiness, bus=bus)
     announce_restart(life)
     return life
+
+
+def _bus_problem(bus: Bus) -> str:
+    if not bus.connected:
+        return f"the bus at {bus.address} is away: {bus.problem}"
+    if bus.not_taken:
+        from vipbus.bus.connection import TO_DO_ABOUT_WRITES  # noqa: PLC0415  # nats is there already
+
+        return f"the bus at {bus.address} takes no writes: {bus.not_taken}; {TO_DO_ABOUT_WRITES}"
+    return ""
 
 
 def announce_restart(life: Life, environ: Mapping[str, str] = os.environ) -> None:
