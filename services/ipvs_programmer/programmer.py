@@ -62,6 +62,8 @@ class Programmer:
         self._adopted = False
         """True while what is believed rests on a read of everything that is ours."""
         self._unread: dict[Key, tuple[str, TraceContext]] = {}
+        self._loss: TraceContext | None = None
+        """Of the present loss of the kernel: each try that finds the same is no news."""
 
     @property
     def own(self) -> frozenset[Key]:
@@ -236,7 +238,12 @@ class Programmer:
     def try_again(self) -> None:
         """Try once more what the kernel refused, or the kernel itself."""
         if not self._adopted:
-            self.react(whatever=True)
+            try:
+                self._keeper.read(self._owned.keys)
+            except KernelError as error:
+                self._lose_kernel(error)
+            else:
+                self.react(whatever=True)
             return
         keys = list(self._keeper.errors)
         if not keys:
@@ -277,8 +284,10 @@ class Programmer:
         self._adopted = False
         self._unread.clear()
         self._keeper.forget()
+        if self._loss is None or self.kernel_problem != str(error):
+            self._loss = record("lose kernel")
+        trace = self._loss
         self._report.kernel(str(error))
-        trace = record("lose kernel")
         self._report.instances(trace)
         if self._layout is not None:
             for server in self._layout.servers.values():

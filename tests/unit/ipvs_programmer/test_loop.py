@@ -6,7 +6,7 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -594,5 +594,32 @@ def test_one_failed_check_is_one_trace(
         assert written is not None
         assert write.context is not None
         assert written.span_id == f"{write.context.span_id:016x}"
+
+    tell(story)
+
+
+def test_a_kernel_that_stays_away_is_one_loss_however_often_it_is_tried(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "_tracer", provider.get_tracer("test"))
+    tries = 0
+
+    async def story(w: World) -> None:
+        def absent(_keys: object = None) -> NoReturn:
+            nonlocal tries
+            tries += 1
+            raise NoIpvsError
+
+        monkeypatch.setattr(w.kernel, "read", absent)
+        w.configure()
+        w.run()
+        await w.until(lambda: tries == 2, "it was tried again")
+        before = len(spans.get_finished_spans())
+        await w.until(lambda: tries == 5, "it was tried more often")
+        assert len(spans.get_finished_spans()) == before
+        assert "this kernel has no IPVS" in w.problems()
 
     tell(story)
