@@ -44,9 +44,11 @@ def _without_bus(report: Report) -> Iterator[str]:
     elif not run.runs:
         yield f"`vipbus run` (pid {run.pid}) does not run any more: start it again"
     else:
+        embedded = any(process.name == "nats-server" for process in run.processes)
+        where = "nats-server's log in the state directory" if embedded else "that server"
         yield (
             f"the bus at {report.bus.url} does not answer ({report.bus.problem}); VRRP and the table go on "
-            "without it: look at nats-server's log in the state directory"
+            f"without it: look at {where}"
         )
     yield from _processes(report)
 

@@ -19,6 +19,10 @@ _BACKLOG = 10_000
 """Lines kept while stderr does not take them; beyond that the newest are dropped, never waited for."""
 
 
+_SELDOM = 600.0
+"""Seconds between two equal complaints of a library."""
+
+
 class LineFormatter(logging.Formatter):
     """``16:04:05.123 vrrp-agent router-a VI_1 is active: ...``; warnings and errors say so."""
 
@@ -71,6 +75,27 @@ class _DroppingQueueHandler(logging.handlers.QueueHandler):
             LOG_LINES_DROPPED.add()
 
 
+class Seldom(logging.Filter):
+    """Lets a line of a library through once in a while: a receiver that is away is said, not repeated.
+
+    The export is tried every few seconds, and each failure is a line of the same words.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is printed: any of another origin, and the first of its kind in a while."""
+        if not super().filter(record):
+            return True
+        kind = (record.name, str(record.msg))
+        if record.created - self._said.get(kind, -_SELDOM) < _SELDOM:
+            return False
+        self._said[kind] = record.created
+        return True
+
+
 def configure(service: str, router: str | None, log_format: LogFormat, level: int = logging.INFO) -> None:
     """Send this process's logs to stderr from a thread of its own."""
     formatter = (JsonFormatter if log_format == "json" else LineFormatter)(service, router)
@@ -79,7 +104,9 @@ def configure(service: str, router: str | None, log_format: LogFormat, level: in
     backlog: queue.Queue[logging.LogRecord] = queue.Queue(_BACKLOG)
     listener = logging.handlers.QueueListener(backlog, to_stderr)
     root = logging.getLogger()
-    root.handlers[:] = [_DroppingQueueHandler(backlog)]
+    handler = _DroppingQueueHandler(backlog)
+    handler.addFilter(Seldom("opentelemetry"))
+    root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("nats").setLevel(logging.CRITICAL)  # the bus reports its own state, once, in our words
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # each retry is no event, giving up is

@@ -259,8 +259,20 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ["router-a: health-prober does not run: it keeps ending"],
     ),
     (
-        "the bus away under a run",
-        with_supervisor(bus_problem="connection refused"),
+        "a bus of its own away under a run",
+        with_supervisor(bus_problem="no route to host"),
+        [
+            (
+                "the bus at nats://127.0.0.1:4222 does not answer (no route to host); VRRP and the table "
+                "go on without it: look at that server"
+            )
+        ],
+    ),
+    (
+        "the embedded bus away under a run",
+        with_supervisor(
+            ChildState(name="nats-server", pid=98, since=BEFORE), bus_problem="connection refused"
+        ),
         [
             (
                 "the bus at nats://127.0.0.1:4222 does not answer (connection refused); VRRP and the table "

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from vipbus.telemetry.logs import JsonFormatter, LineFormatter
+from vipbus.telemetry.logs import JsonFormatter, LineFormatter, Seldom
 
 
 def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
@@ -60,3 +60,18 @@ def test_a_full_pipe_never_blocks_the_loop() -> None:
     process.stdout.close()
     assert process.stderr is not None
     process.stderr.close()
+
+
+def test_a_library_that_repeats_itself_is_heard_seldom() -> None:
+    seldom = Seldom("opentelemetry")
+
+    def passes(name: str, second: float, text: str = "Failed to export") -> bool:
+        record = logging.LogRecord(name, logging.ERROR, "", 1, text, (), None)
+        record.created = 1_000_000.0 + second
+        return bool(seldom.filter(record))
+
+    assert passes("opentelemetry.exporter", 0)
+    assert not passes("opentelemetry.exporter", 7)
+    assert passes("opentelemetry.exporter", 7, "something else")
+    assert passes("opentelemetry.exporter", 601)
+    assert all(passes("vipbus.bus.connection", second) for second in (0, 1, 2))
