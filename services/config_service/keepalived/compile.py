@@ -50,6 +50,8 @@ def compile_text(text: str, file: str, router: str | None, hostname: str) -> Con
     report.raise_errors()  # with a brace missing, whatever else could be said would be wrong
     draft = read_file(statements, file, report)
     name = router_name(router, draft.globals.router_id, hostname)
+    if not name.isprintable():
+        report.error(file, 1, f"the router's name {name!r} has a control character; choose another --router")
     entities = _compile(draft, name, file, report)
     report.raise_errors()
     if not text.endswith("\n"):

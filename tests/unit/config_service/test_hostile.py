@@ -156,3 +156,9 @@ def test_a_name_of_any_bytes_stays_one_line(tmp_path: Path) -> None:
     caught.value.reason.encode()
     path.write_text(GOOD)
     load(path, None).source.encode()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[31m"])
+def test_a_routers_name_stays_one_line(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"x\.conf:1: the router's name .* has a control character"):
+        compiled(GOOD, router=name)
