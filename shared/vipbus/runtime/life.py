@@ -84,7 +84,7 @@ def export(service: str, settings: Settings) -> Callable[[], None]:
         return lambda: None
     tracer, stop = otlp.start(service, settings.router, REGISTRY)
     if tracer is not None:
-        trace.use_tracer(tracer)
+        trace.use_exporter(otlp.OtelExporter(tracer))
     return stop
 
 

@@ -38,7 +38,7 @@ from opentelemetry.trace import (
 
 from vipbus import __version__
 from vipbus.telemetry.metrics import Histogram, Metric, Registry
-from vipbus.telemetry.trace import Kind, Span, TraceContext
+from vipbus.telemetry.trace import Attributes, Kind, Span, TraceContext
 
 _KINDS = {"internal": SpanKind.INTERNAL, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
 _FLUSH_SECONDS = 2.0
@@ -132,76 +132,80 @@ def _otel_context(context: TraceContext) -> SpanContext:
     )
 
 
-def _start(
-    tracer: Tracer,
-    name: str,
-    *,
-    parent: TraceContext | None,
-    links: Sequence[TraceContext],
-    kind: Kind,
-    start_ns: int | None,
-    attributes: Mapping[str, str | int | float | bool],
-) -> trace.Span:
-    return tracer.start_span(
-        name,
-        context=trace.set_span_in_context(NonRecordingSpan(_otel_context(parent))) if parent else None,
-        kind=_KINDS[kind],
-        links=[Link(_otel_context(link)) for link in links],
-        start_time=start_ns,
-        attributes=attributes,
-    )
-
-
 def _own_context(opened: trace.Span) -> TraceContext:
     context = opened.get_span_context()
     return TraceContext(f"{context.trace_id:032x}", f"{context.span_id:016x}")
 
 
-def record_span(
-    tracer: Tracer,
-    name: str,
-    *,
-    parent: TraceContext | None,
-    links: Sequence[TraceContext],
-    kind: Kind,
-    start_ns: int,
-    end_ns: int,
-    attributes: Mapping[str, str | int | float | bool],
-    error: str,
-) -> TraceContext:
-    """Make a span of something that is over."""
-    opened = _start(
-        tracer, name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes
-    )
-    if error:
-        opened.set_status(Status(StatusCode.ERROR, error))
-    opened.end(end_ns)
-    return _own_context(opened)
+class OtelExporter:
+    """Makes OpenTelemetry spans; a `vipbus.telemetry.trace.Exporter`."""
 
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
 
-@contextmanager
-def open_span(
-    tracer: Tracer,
-    name: str,
-    *,
-    parent: TraceContext | None,
-    links: Sequence[TraceContext],
-    kind: Kind,
-    start_ns: int | None,
-    attributes: Mapping[str, str | int | float | bool],
-) -> Iterator[Span]:
-    """Make a span around a block."""
-    opened = _start(
-        tracer, name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes
-    )
-    ours = Span(name, _own_context(opened))
-    try:
-        yield ours
-    except BaseException as error:
-        ours.error = ours.error or repr(error)
-        raise
-    finally:
-        opened.set_attributes(ours.attributes)
-        if ours.error:
-            opened.set_status(Status(StatusCode.ERROR, ours.error))
-        opened.end()
+    def _start(
+        self,
+        name: str,
+        *,
+        parent: TraceContext | None,
+        links: Sequence[TraceContext],
+        kind: Kind,
+        start_ns: int | None,
+        attributes: Attributes,
+    ) -> trace.Span:
+        return self._tracer.start_span(
+            name,
+            context=trace.set_span_in_context(NonRecordingSpan(_otel_context(parent))) if parent else None,
+            kind=_KINDS[kind],
+            links=[Link(_otel_context(link)) for link in links],
+            start_time=start_ns,
+            attributes=attributes,
+        )
+
+    def record(
+        self,
+        name: str,
+        *,
+        parent: TraceContext | None,
+        links: Sequence[TraceContext],
+        kind: Kind,
+        start_ns: int,
+        end_ns: int,
+        attributes: Attributes,
+        error: str,
+    ) -> TraceContext:
+        """Make a span of something that is over."""
+        opened = self._start(
+            name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes
+        )
+        if error:
+            opened.set_status(Status(StatusCode.ERROR, error))
+        opened.end(end_ns)
+        return _own_context(opened)
+
+    @contextmanager
+    def open(
+        self,
+        name: str,
+        *,
+        parent: TraceContext | None,
+        links: Sequence[TraceContext],
+        kind: Kind,
+        start_ns: int | None,
+        attributes: Attributes,
+    ) -> Iterator[Span]:
+        """Make a span around a block."""
+        opened = self._start(
+            name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes
+        )
+        ours = Span(name, _own_context(opened))
+        try:
+            yield ours
+        except BaseException as error:
+            ours.error = ours.error or repr(error)
+            raise
+        finally:
+            opened.set_attributes(ours.attributes)
+            if ours.error:
+                opened.set_status(Status(StatusCode.ERROR, ours.error))
+            opened.end()

@@ -11,16 +11,13 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, NamedTuple, Protocol
 
 Kind = Literal["internal", "producer", "consumer"]
 _TRACEPARENT = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
 
-_tracer: Tracer | None = None
+Attributes = Mapping[str, str | int | float | bool]
 
 
 class TraceContext(NamedTuple):
@@ -50,10 +47,43 @@ def context_of(headers: Mapping[str, str] | None) -> TraceContext | None:
     return parse_traceparent(headers.get("traceparent")) if headers else None
 
 
-def use_tracer(tracer: Tracer) -> None:
-    """Make OpenTelemetry spans from now on."""
-    global _tracer  # noqa: PLW0603  # one tracer a process, set once at the start
-    _tracer = tracer
+class Exporter(Protocol):
+    """Whoever makes real spans of ours; `vipbus.telemetry.otlp` does."""
+
+    def record(
+        self,
+        name: str,
+        *,
+        parent: TraceContext | None,
+        links: Sequence[TraceContext],
+        kind: Kind,
+        start_ns: int,
+        end_ns: int,
+        attributes: Attributes,
+        error: str,
+    ) -> TraceContext:
+        """Make a span of something that is over."""
+
+    def open(
+        self,
+        name: str,
+        *,
+        parent: TraceContext | None,
+        links: Sequence[TraceContext],
+        kind: Kind,
+        start_ns: int | None,
+        attributes: Attributes,
+    ) -> AbstractContextManager[Span]:
+        """Make a span around a block."""
+
+
+_exporter: Exporter | None = None
+
+
+def use_exporter(exporter: Exporter) -> None:
+    """Make real spans from now on."""
+    global _exporter  # noqa: PLW0603  # one exporter a process, set once at the start
+    _exporter = exporter
 
 
 def record(
@@ -64,20 +94,17 @@ def record(
     kind: Kind = "internal",
     start_ns: int | None = None,
     end_ns: int | None = None,
-    attributes: Mapping[str, str | int | float | bool] | None = None,
+    attributes: Attributes | None = None,
     error: str = "",
 ) -> TraceContext:
     """Record one span that began and ended, and return its context for what it causes.
 
-    Times are nanoseconds since the epoch (``time.time_ns``); both default to now. Without a tracer only
-    the context is made. ``error`` marks the span as failed, in words.
+    Times are nanoseconds since the epoch (``time.time_ns``); both default to now. Without an exporter
+    only the context is made. ``error`` marks the span as failed, in words.
     """
-    if _tracer is None:
+    if _exporter is None:
         return TraceContext(parent.trace_id if parent else os.urandom(16).hex(), os.urandom(8).hex())
-    from vipbus.telemetry import otlp  # noqa: PLC0415  # the SDK is imported only where it is in use
-
-    return otlp.record_span(
-        _tracer,
+    return _exporter.record(
         name,
         parent=parent,
         links=links,
@@ -107,19 +134,17 @@ def span(
     links: Sequence[TraceContext] = (),
     kind: Kind = "internal",
     start_ns: int | None = None,
-    attributes: Mapping[str, str | int | float | bool] | None = None,
+    attributes: Attributes | None = None,
 ) -> Iterator[Span]:
     """Open a span around a block; an exception marks it failed and goes on.
 
     ``start_ns`` sets its beginning back to when the cause was first seen.
     """
-    if _tracer is None:
+    if _exporter is None:
         trace_id = parent.trace_id if parent else os.urandom(16).hex()
         yield Span(name, TraceContext(trace_id, os.urandom(8).hex()))
         return
-    from vipbus.telemetry import otlp  # noqa: PLC0415  # the SDK is imported only where it is in use
-
-    with otlp.open_span(
-        _tracer, name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes or {}
+    with _exporter.open(
+        name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes or {}
     ) as opened:
         yield opened

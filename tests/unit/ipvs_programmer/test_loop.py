@@ -24,6 +24,7 @@ from tests.unit.ipvs_programmer.world import USUAL, World, instance, real_server
 from vipbus.bus import records
 from vipbus.runtime.life import FatalError
 from vipbus.telemetry import trace
+from vipbus.telemetry.otlp import OtelExporter
 
 SAID = "virtual-server.10-9-0-1_80_tcp"
 SERVICE = "TCP 10.9.0.1:80"
@@ -566,7 +567,7 @@ def test_one_failed_check_is_one_trace(
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(trace, "_exporter", OtelExporter(provider.get_tracer("test")))
 
     async def story(w: World) -> None:
         await steady(w)
@@ -604,7 +605,7 @@ def test_a_kernel_that_stays_away_is_one_loss_however_often_it_is_tried(
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(trace, "_exporter", OtelExporter(provider.get_tracer("test")))
     tries = 0
 
     async def story(w: World) -> None:
@@ -621,5 +622,24 @@ def test_a_kernel_that_stays_away_is_one_loss_however_often_it_is_tried(
         await w.until(lambda: tries == 5, "it was tried more often")
         assert len(spans.get_finished_spans()) == before
         assert "this kernel has no IPVS" in w.problems()
+
+    tell(story)
+
+
+def test_addresses_alone_need_no_ipvs(tell: Callable[[Story], None]) -> None:
+    async def story(w: World) -> None:
+        w.kernel.broken = NoIpvsError()
+        w.configure(instance())
+        w.role("backup", 1)
+        await w.settled()
+        w.run()
+        await w.until(lambda: (a := w.armed()) and a.armed and a.epoch == 1, "the instance is armed")
+        await w.until(lambda: w.problems() == "", "it is ready")
+        # with a virtual server of another address it is not, and the instance is armed all the same
+        other = virtual_server("10.9.0.9", instance=None)
+        w.configure(instance(), other, real_server("10.9.0.21", of=other))
+        await w.until(lambda: "this kernel has no IPVS" in w.problems(), "it is missed")
+        w.role("active", 2)
+        await w.until(lambda: (a := w.armed()) and a.armed and a.epoch == 2, "the instance is armed again")
 
     tell(story)
