@@ -182,11 +182,16 @@ class Programmer:
         self, keys: Sequence[Key], servers: Iterable[Configured], trace: TraceContext
     ) -> Written:
         if not self._adopted:
-            self._keeper.read(self._owned.keys)
+            self._read_own()
             self._adopted = True
         kept = None if self._verdicts_known else dict(self._keeper.believed)
         self._keeper.want(keys, desired(servers, self._inputs.verdicts, self._active, self._standby, kept))
         return self._keeper.write(keys, trace) if keys else Written((), trace)
+
+    def _read_own(self) -> None:
+        """Read all that is ours; a router of addresses alone has nothing there and needs no IPVS."""
+        if self._owned.keys:
+            self._keeper.read(self._owned.keys)
 
     # ---- reads
 
@@ -239,7 +244,7 @@ class Programmer:
         """Try once more what the kernel refused, or the kernel itself."""
         if not self._adopted:
             try:
-                self._keeper.read(self._owned.keys)
+                self._read_own()
             except KernelError as error:
                 self._lose_kernel(error)
             else:

@@ -70,7 +70,8 @@ class Report:
                 [self._keeper.believed.get(server.key) for server in servers],
                 epoch=role.epoch,
                 revision=self.layout.revision.head.revision,
-                error=self.kernel_problem or next(filter(None, errors), ""),
+                # addresses without a virtual server need no kernel behind them
+                error=(self.kernel_problem if servers else "") or next(filter(None, errors), ""),
             )
             self._documents.instance(document, trace)
 
