@@ -65,7 +65,7 @@ def start(listen: ListenAddress, condition: Callable[[], Condition]) -> str:
     except OSError as error:
         return (
             f"/metrics and /ready do not answer on {listen.host}:{listen.port} ({error.strerror}); "
-            "choose another --listen"
+            "choose another --listen (of `vipbus run`: --metrics)"
         )
     threading.Thread(target=server.serve_forever, name="endpoint", daemon=True).start()
     return ""
