@@ -47,6 +47,7 @@ from vrrp_agent.transitions import (
     change,
     contend,
     release,
+    take_from,
     take_over,
 )
 
@@ -170,6 +171,8 @@ def _received_as_active(state: Instance, advertisement: Advertisement, now: floa
             now,
             f"{advertisement.source} advertises priority {advertisement.priority}, ours is {config.priority}",
         )
+    if state.advert_at is None:
+        return state, ()  # it serves until our table is armed
     # RFC 9568 section 6.4.3: answer at once, so that the other hears who is first
     actions: tuple[Action, ...] = (SendAdvertisement(config.priority),)
     if state.phase is Phase.ACTIVE:
@@ -189,21 +192,22 @@ def _received_as_active(state: Instance, advertisement: Advertisement, now: floa
 # ---- what the clock says
 
 
-def _why(state: Instance) -> str:
-    """Say what the end of the master-down interval means."""
+def _down(state: Instance, now: float) -> Decision:
+    """Take over at the end of the master-down interval, as its cause asks."""
     if state.active_router is None:
-        return "nobody is active"
+        return take_over(state, now, "nobody is active")
     if state.active_priority == 0:
-        return f"{state.active_router} left"
-    if state.active_priority < state.config.priority and _preempts(state.config):
-        return f"{state.active_router} has priority {state.active_priority}, ours is {state.config.priority}"
-    return f"{state.active_router} fell silent"
+        return take_over(state, now, f"{state.active_router} left")
+    ours, theirs = state.config.priority, state.active_priority
+    if theirs < ours and _preempts(state.config):
+        return take_from(state, now, f"{state.active_router} has priority {theirs}, ours is {ours}")
+    return take_over(state, now, f"{state.active_router} fell silent")
 
 
 def _expired(state: Instance, now: float) -> Decision:
     """Deal with every deadline that has passed."""
     if state.down_at is not None and state.down_at <= now:
-        return take_over(state, now, _why(state))
+        return _down(state, now)
     if state.leave_by is not None and state.leave_by <= now:
         return release(state, state.cause)
     actions: tuple[Action, ...] = ()

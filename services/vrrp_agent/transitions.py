@@ -42,25 +42,42 @@ def change(state: Instance, phase: Phase, cause: str) -> tuple[Instance, Announc
 
 
 def take_over(state: Instance, now: float, cause: str) -> Decision:
-    """Become active on the wire: the advertisement first, so that the old one yields; addresses later."""
+    """Become active on the wire: the advertisement at once, so that nobody else does; addresses later."""
+    state, announce = _take_role(state, now, cause)
+    state = replace(state, advert_at=now + state.config.advert_int)
+    return state, (SendAdvertisement(state.config.priority), announce)
+
+
+def take_from(state: Instance, now: float, cause: str) -> Decision:
+    """Take over from a router that serves: it gives its addresses up at the first advertisement.
+
+    So that comes when the table is armed and nothing else is left to wait for.
+    """
+    state, announce = _take_role(state, now, cause)
+    return state, (announce,)
+
+
+def _take_role(state: Instance, now: float, cause: str) -> tuple[Instance, Announce]:
     state, announce = change(state, Phase.ARMING, cause)
-    interval = state.config.advert_int
     state = replace(
         state,
-        active_interval=interval,
+        active_interval=state.config.advert_int,
         active_router=None,
         active_since=now,
-        advert_at=now + interval,
         arm_by=now + ARM_TIMEOUT,
     )
-    return state, (SendAdvertisement(state.config.priority), announce)
+    return state, announce
 
 
 def armed(state: Instance, now: float) -> Decision:
     """Take the addresses: the table behind them is armed, or is not waited for any longer."""
+    first: tuple[Action, ...] = ()
+    if state.advert_at is None:
+        state = replace(state, advert_at=now + state.config.advert_int)
+        first = (SendAdvertisement(state.config.priority),)
     bursts = tuple(now + delay for delay in GARP_DELAYS)
     state = replace(state, phase=Phase.ACTIVE, arm_by=None, garp_at=bursts)
-    return state, (AddAddresses(state.addresses), SendGratuitousArp(state.addresses))
+    return state, (*first, AddAddresses(state.addresses), SendGratuitousArp(state.addresses))
 
 
 def become_backup(state: Instance, now: float, cause: str) -> Decision:

@@ -182,6 +182,23 @@ def test_addresses_wait_a_tenth_of_a_second_for_the_table_at_most() -> None:
     assert story.kinds == [AddAddresses, SendGratuitousArp]
 
 
+def test_a_router_that_serves_is_displaced_when_the_table_is_armed_and_not_before() -> None:
+    story = Story().started().then(heard(50), 1.0)
+    story.expired()
+    assert story.did == (Announce("active", 9, "10.9.0.3 has priority 50, ours is 100"),)
+    assert story.then(heard(50), 0.001).did == ()
+    armed = story.then(ArmingOver(9), 0.004)
+    assert armed.did == (SendAdvertisement(100), AddAddresses((VIP,)), SendGratuitousArp((VIP,)))
+    assert story.state.advert_at == pytest.approx(story.now + 1)
+
+
+def test_a_router_that_leaves_while_it_is_displaced_is_followed_at_once() -> None:
+    story = Story().started().then(heard(50), 1.0)
+    story.expired()
+    assert story.then(heard(0), 0.001).did == (SendAdvertisement(100),)
+    assert story.then(ArmingOver(9), 0.004).did == (AddAddresses((VIP,)), SendGratuitousArp((VIP,)))
+
+
 def test_the_table_of_another_epoch_arms_nothing() -> None:
     assert Story().started().expired().then(ArmingOver(8)).did == ()
 
