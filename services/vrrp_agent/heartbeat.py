@@ -21,7 +21,7 @@ FILE_NAME = "vrrp-agent.heartbeat"
 _MAGIC = b"vrrpbeat"
 _VERSION = 1
 _HEADER = 64
-"""Bytes: magic 8, version 8, boot id 16, the rest zero."""
+"""Bytes: magic 8, version 8, boot id 16, the highest epoch of a slot that was freed 8, the rest zero."""
 _SLOT = 48
 """Bytes: identity 16, epoch and role 8, last advertisement 8, role since 8, virtual router 8."""
 _SLOTS = 1024
@@ -139,6 +139,7 @@ class Heartbeat:
             os.close(descriptor)
             raise
         self._view = memoryview(self._map)
+        self._freed_epoch = self._view[32:40].cast("Q")
         self._slots = [Slot(self._view[at : at + _SLOT]) for at in range(_HEADER, _SIZE, _SLOT)]
         self._prepare(bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", "")))
         self._owned = {slot.owner: slot for slot in self._slots if slot.owner != _FREE}
@@ -164,6 +165,8 @@ class Heartbeat:
             # more instances than slots: the last ones live without a memory
             slot = self._free.pop(0) if self._free else Slot(memoryview(bytearray(_SLOT)))
             slot.take(owner)
+            # an instance that was removed and comes back must not count its epochs again
+            slot.role("stopped", self._freed_epoch[0], 0.0)
             self._owned[owner] = slot
         return slot
 
@@ -171,5 +174,6 @@ class Heartbeat:
         """Free the slot of an instance that is gone for good."""
         slot = self._owned.pop(identity(instance), None)
         if slot is not None:
+            self._freed_epoch[0] = max(self._freed_epoch[0], slot.read().epoch)
             slot.clear()
             self._free.append(slot)

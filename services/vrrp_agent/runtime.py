@@ -97,6 +97,7 @@ class Runtime:
             self.adoptable_until = beat.advertised + _ADOPTABLE * config.advert_int
         self.state = Instance(config=config, epoch=beat.epoch)
         self._announced = beat.epoch
+        self._told = ""
 
     @property
     def config(self) -> VrrpInstance:
@@ -192,7 +193,9 @@ class Runtime:
             metrics.SEND_ERRORS.add(instance=self.token)
             if not self._mute:
                 self._mute = True
-                log.warning("%s cannot advertise on %s: %s", self.config.name, self.wire.interface, error)
+                log.warning(
+                    "%s cannot advertise on %s: %s", self.config.name, self.wire.interface, error.strerror
+                )
             return
         self._mute = False
         if priority:
@@ -239,7 +242,9 @@ class Runtime:
             metrics.TRANSITIONS.add(instance=self.token, to=state.role)
         for role in _ROLES:
             metrics.ROLE.set(float(role == state.role), instance=self.token, role=role)
-        if state.role != "fault":  # the agent reports a fault as its problem, which logs it
+        told, self._told = self._told, f"{state.epoch} {state.cause}"
+        # the agent reports a fault as its problem, which logs it; a refresh is no news
+        if state.role != "fault" and told != self._told:
             log.info("%s is %s: %s", self.config.name, state.role, state.cause)
 
     def report(self, *, changed: bool) -> RoleReport:

@@ -96,3 +96,11 @@ def test_a_second_agent_is_refused(tmp_path: Path) -> None:
 def test_a_directory_that_is_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         Heartbeat(tmp_path / "missing")
+
+
+def test_epochs_go_on_when_an_instance_is_removed_and_comes_back(tmp_path: Path) -> None:
+    beats = Heartbeat(tmp_path)
+    beats.slot(config()).role("active", 11, 1700000000.0)
+    beats.release(config())
+    again = beats.slot(config()).read()
+    assert (again.epoch, again.role) == (11, "stopped")
