@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Literal
 
 import msgspec
 
+from vipbus.contracts.limits import (
+    Counter,
+    Name,
+    PersistenceSeconds,
+    Port,
+    Retries,
+    Seconds,
+    Time,
+    Weight,
+    check_address,
+)
 from vipbus.contracts.tokens import address_token, name_token, virtual_server_token
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
@@ -29,12 +39,15 @@ class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):
     prefix: int
     dev: str
 
+    def __post_init__(self) -> None:
+        check_address(self.address)
+
 
 class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="vrrp-instance"):
     """A VRRP virtual router on an interface (RFC 9568 section 6.1; keepalived.conf(5), vrrp_instance)."""
 
-    router: str
-    name: str
+    router: Name
+    name: Name
     interface: str
     virtual_router_id: int
     priority: int = 100
@@ -54,16 +67,19 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="virtual-server"):
     """An address, port and protocol with a scheduler and a pool (keepalived.conf(5), virtual_server)."""
 
-    router: str
+    router: Name
     address: str
-    port: int
+    port: Port
     protocol: Protocol
     scheduler: Scheduler
     forwarding: ForwardingMethod
-    persistence_timeout: int | None = None
+    persistence_timeout: PersistenceSeconds | None = None
     """Seconds a client stays with its real server; None is no persistence."""
     instance: str | None = None
     """The instance that owns the address on this router; None: programmed whatever the roles."""
+
+    def __post_init__(self) -> None:
+        check_address(self.address)
 
     @property
     def id(self) -> str:
@@ -80,13 +96,16 @@ class TcpCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     """One connect decides (keepalived.conf(5), TCP_CHECK). Times in seconds."""
 
     address: str
-    port: int
-    delay_loop: float = 60.0
+    port: Port
+    delay_loop: Seconds = 60.0
     """Between the starts of two rounds; one that takes longer is followed by the next at once."""
-    connect_timeout: float = 5.0
-    retry: int = 1
+    connect_timeout: Seconds = 5.0
+    retry: Retries = 1
     """Further attempts before a server that was up counts as down."""
-    delay_before_retry: float = 1.0
+    delay_before_retry: Seconds = 1.0
+
+    def __post_init__(self) -> None:
+        check_address(self.address)
 
 
 Check = TcpCheck
@@ -96,13 +115,16 @@ Check = TcpCheck
 class RealServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="real-server"):
     """A pool's member and how it is checked; no check: it always counts as up."""
 
-    router: str
+    router: Name
     virtual_server: str
     """The token of the virtual server, `VirtualServer.id`."""
     address: str
-    port: int
-    weight: int = 1
+    port: Port
+    weight: Weight = 1
     checks: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_address(self.address)
 
     @property
     def id(self) -> str:
@@ -118,14 +140,14 @@ class RealServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="head"):
     """Names a router's revision that is whole: holders of entities with this digest hold all of it."""
 
-    router: str
-    revision: int
+    router: Name
+    revision: Counter
     """One accepted configuration; counts up from 1."""
-    entities: int
+    entities: Counter
     digest: str
     source: str
     """The file that was read, as it was named."""
-    accepted_at: datetime
+    accepted_at: Time
     cause: str = ""
 
     @property

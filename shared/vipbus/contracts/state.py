@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from vipbus.contracts.config import ForwardingMethod, Protocol
+from vipbus.contracts.limits import Counter, Name, Port, Time, Weight
 from vipbus.contracts.tokens import name_token
 
 RoleName = Literal["active", "backup", "fault", "stopped"]
@@ -21,18 +21,18 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     ``fault`` is keepalived's word for an instance that cannot take part; ``stopped`` one that has left.
     """
 
-    router: str
-    instance: str
+    router: Name
+    instance: Name
     role: RoleName
-    epoch: int
+    epoch: Counter
     """Counts this router's role changes of this instance; it survives a restart."""
     priority: int
     virtual_router_id: int
     interface: str
     addresses: tuple[str, ...]
-    revision: int
+    revision: Counter
     """Of the configuration that the instance runs."""
-    since: datetime
+    since: Time
     cause: str
     active_router: str | None = None
     """The primary address of whoever is active on the wire, when another is."""
@@ -51,9 +51,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictName
     cause: str
     """In words: ``connection refused``, ``timed out after 1 s``, ``answered in 0.4 ms``."""
-    since: datetime
-    prober: str
-    lease: int
+    since: Time
+    prober: Name
+    lease: Counter
     """How far into the bucket ``member`` the prober had read when it wrote: a later owner's is greater."""
 
     @property
@@ -66,27 +66,27 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """A real server as the kernel has it (ipvsadm(8)); a weight of 0 receives no new connections."""
 
     address: str
-    port: int
-    weight: int
+    port: Port
+    weight: Weight
     forwarding: ForwardingMethod
 
 
 class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="virtual-server"):
     """What one router's kernel holds for one virtual server, read back after the write."""
 
-    router: str
+    router: Name
     virtual_server: str
     address: str
-    port: int
+    port: Port
     protocol: Protocol
     scheduler: str
     programmed: bool
     """False: the kernel holds no such service (a standby with a clear table, or a failure)."""
     destinations: tuple[Destination, ...]
-    revision: int
-    epoch: int
+    revision: Counter
+    epoch: Counter
     """Of the owning instance; 0 when the address belongs to none."""
-    since: datetime
+    since: Time
     cause: str
     error: str = ""
 
@@ -99,15 +99,15 @@ class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="k
 class InstanceTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="instance"):
     """Whether the table behind an instance's addresses is armed; what vrrp-agent waits for."""
 
-    router: str
-    instance: str
-    epoch: int
+    router: Name
+    instance: Name
+    epoch: Counter
     """The role epoch this table answers."""
     armed: bool
     """True: every virtual server of the instance is in the kernel."""
-    virtual_servers: int
-    destinations: int
-    revision: int
+    virtual_servers: Counter
+    destinations: Counter
+    revision: Counter
     error: str = ""
     """Why it is not armed, when that is a failure."""
 
@@ -123,9 +123,9 @@ TableDocument = VirtualServerTable | InstanceTable
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A prober replica's lease: while it stands, the replica takes part in the sharing of real servers."""
 
-    prober: str
-    since: datetime
-    targets: int
+    prober: Name
+    since: Time
+    targets: Counter
     """How many real servers it leads."""
 
     @property
@@ -143,7 +143,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """Tells two processes of one service apart."""
     version: str
     pid: int
-    started: datetime
+    started: Time
     ready: bool
     revisions: tuple[tuple[str, int], ...] = ()
     """The revision it works from, per router."""
