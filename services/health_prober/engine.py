@@ -45,6 +45,8 @@ _DESCRIPTORS_KEPT = 128
 _STARTS_A_TURN = 32
 """Attempts begun before answers are looked at again, so that an answer's time is not that of other starts."""
 _EVENTS_A_TURN = 512
+_LONGEST_WAIT = 3600.0
+"""Seconds; epoll_wait(2) counts milliseconds in an int, which a delay_loop of 25 days overflows."""
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -78,7 +80,7 @@ class _Probe:
         self.rules = rules
         self.state = state
         self.line = line
-        self.where: tuple[int, connect.SocketAddress] | None = None
+        self.where = connect.resolve(check.address, check.port)
         self.socket: socket.socket | None = None
         self.began = 0.0
         self.dropped = False
@@ -180,7 +182,7 @@ class Engine:
         moments = [next(iter(line.values())).began + timeout for timeout, line in self._lines.items() if line]
         if self._due and len(self._flying) < self._limit:
             moments.append(self._due[0][0])
-        return max(min(moments) - now, 0) if moments else -1
+        return min(max(min(moments) - now, 0), _LONGEST_WAIT) if moments else -1
 
     def _take(self, orders: Orders) -> None:
         now = time.monotonic()
@@ -224,8 +226,6 @@ class Engine:
     def _start(self, probe: _Probe, now: float) -> None:
         probe.began = now
         try:
-            if probe.where is None:
-                probe.where = connect.resolve(probe.check.address, probe.check.port)
             opened, number = connect.start(*probe.where)
         except OSError as error:
             self._not_made(probe, error.errno or errno.EINVAL)

@@ -152,8 +152,11 @@ class Prober:
             self._loop.call_soon_threadsafe(function, argument)  # type: ignore[arg-type]  # any callable of one argument
 
     def _found(self, outcomes: list[engine.Outcome]) -> None:
-        for outcome in outcomes:
-            self._publisher.found(outcome)
+        try:
+            for outcome in outcomes:
+                self._publisher.found(outcome)
+        except Exception as error:
+            self._crash(error)  # a callback's exception would end nothing, and its verdicts would be lost
 
     def _crash(self, error: BaseException) -> None:
         if not self._crashed.done():

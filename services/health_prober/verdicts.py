@@ -66,7 +66,8 @@ class Book:
     @property
     def unknown(self) -> int:
         """How many targets have no verdict yet."""
-        return sum(self.opinion(key) is None for key in self.targets)
+        # asked from the endpoint's thread too: one look at the mapping, which is replaced and never changed
+        return sum(self._opinion(target) is None for target in self.targets.values())
 
     def keys_of(self, check: Check) -> list[str]:
         """List the targets that a check decides about."""
@@ -103,7 +104,9 @@ class Book:
 
     def opinion(self, key: str) -> Opinion | None:
         """Combine a target's checks: one that is down is enough, up takes all of them; None is not yet."""
-        target = self.targets[key]
+        return self._opinion(self.targets[key])
+
+    def _opinion(self, target: Target) -> Opinion | None:
         known = [(self._known(check), check) for check in target.checks]
         for finding, check in known:
             if finding.verdict == "down":

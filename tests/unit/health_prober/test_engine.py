@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from health_prober import causes, connect
+from health_prober.check import rules_of
 from health_prober.engine import Engine, Orders, Outcome
 from health_prober.metrics import PROBES, PROBES_IN_FLIGHT
 from tests.support.waiting import eventually
@@ -286,11 +288,15 @@ def test_causes_are_words(word: Callable[[], str], said: str) -> None:
     assert word() == said
 
 
-def test_an_address_that_is_none_is_trouble_here_and_no_verdict() -> None:
+def test_an_interval_of_a_month_is_waited_for() -> None:
+    month = 2678400.0
+    port = closed_port()
+    checks = [tcp(port, f"127.0.0.{n}", delay_loop=month, retry=0) for n in range(1, 255)]
+    passed = time.monotonic() / month
+    check = max(checks, key=lambda each: (rules_of(each).offset - passed) % 1)  # its next round is far away
     with running() as run:
-        check = tcp(80, "fe80::1%nowhere")
         run.check(check)
-        eventually(lambda: run.troubles, "the trouble is said")
-        assert run.outcomes == []
-        run.check()
-        eventually(lambda: run.troubles[-1] == "", "with the check goes the trouble")
+        eventually(lambda: run.last(check) == "down", "the first attempt is made soon")
+        other = tcp(closed_port(), retry=0)
+        run.check(check, other)
+        eventually(lambda: run.crashes or run.last(other) == "down", "the thread lives on")
