@@ -6,6 +6,7 @@ together.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import types
@@ -91,9 +92,21 @@ def document() -> Json:
         "operations": operations,
         "components": {
             "messages": {struct.__name__: _message(struct) for struct in structs},
-            "schemas": {"Headers": _HEADERS, **{name: schemas[name] for name in sorted(schemas)}},
+            "schemas": {"Headers": _HEADERS, **{name: _clean(schemas[name]) for name in sorted(schemas)}},
         },
     }
+
+
+def _clean(schema: Any) -> Any:
+    """Take the indentation out of docstrings: CPython does it from 3.13 on, and before that nobody."""
+    if isinstance(schema, dict):
+        return {
+            name: inspect.cleandoc(value)
+            if name == "description" and isinstance(value, str)
+            else _clean(value)
+            for name, value in schema.items()
+        }
+    return [_clean(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def _message_types() -> list[type[msgspec.Struct]]:
