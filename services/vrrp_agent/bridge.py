@@ -180,7 +180,7 @@ class Bridge:
         await bus.close()
         if not self._finishing:
             # the election must not suffer for a credential: no restart of the process
-            self._readiness.problem("no bus", f"the bus at {bus.address} closed this client: {bus.problem}")
+            self._readiness.problem("no bus", f"no more of the bus at {bus.address}: {bus.ending}")
             await self._pause()
 
     # ---- from the bus

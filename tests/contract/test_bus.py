@@ -351,3 +351,53 @@ def test_a_bus_that_is_not_there_is_said_in_one_line() -> None:
         await bus.close()
 
     run(story)
+
+
+def test_a_body_nested_without_end_blinds_nobody(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            deep = b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+            await bus.write(HEALTH, "a.b", deep, last=0, trace=trace.record("test"))
+            follow = bus.follow(HEALTH)
+            await eventually_async(lambda: follow.live, "the picture is whole all the same")
+            assert "a.b" in follow.malformed
+            await bus.write(
+                HEALTH, verdict().key, msgspec.json.encode(verdict()), last=0, trace=trace.record("test")
+            )
+            await eventually_async(lambda: follow.entries, "what comes after it arrives")
+
+    run(story)
+
+
+def test_what_is_too_large_for_the_bus_holds_nothing_else_up(nats_server: NatsServer) -> None:
+    large = "x" * 2_000_000
+
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            writer = StateWriter(bus, HEALTH)
+            writer.set(verdict().key, verdict(cause=large), trace.record("test"))
+            writer.set("a.b", verdict(), trace.record("test"))
+            assert await writer.flushed(5)
+            assert "max_payload" in writer.refused[verdict().key]
+            for reason in (large, "small"):
+                event = ConfigRefused(router="a", source="f", reason=reason, running_revision=0)
+                await bus.publish(event, trace.record("test"))
+            found = [record async for record in records(bus, "vipbus.event.config.a.refused", follow=False)]
+            assert [msgspec.json.decode(one.body)["reason"] for one in found] == ["small"]
+            await writer.close()
+
+    run(story)
+
+
+def test_a_fault_in_a_callback_ends_the_connection(nats_server: NatsServer) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("on purpose")
+
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            bus.follow(HEALTH, on_change=fail)
+            async with asyncio.timeout(5):
+                await bus.closed.wait()
+            assert "on purpose" in bus.ending
+
+    run(story)

@@ -11,7 +11,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,10 @@ class Bus:
         self.not_taken = ""
         """Why writes get no answer although the bus is there, in words: a full disk; empty while they do."""
         self.closed = asyncio.Event()
-        """Set when the server closed this client for good (a revoked credential): end the process."""
+        """Set when this connection is over for good (a revoked credential, a fault of this program): end the
+        process; `ending` says why."""
+        self.ending = ""
+        """Why the connection is over for good, in words."""
         self.on_change: list[Callable[[], None]] = []
         """Called when the bus comes and goes."""
         self._replicas = replicas
@@ -75,7 +78,7 @@ class Bus:
     def start(self) -> None:
         """Begin to connect, in the background."""
         BUS_CONNECTED.set(0)
-        self._spawn(self._connect())
+        self.spawn(self._connect())
 
     async def usable(self, timeout: float | None = None) -> None:
         """Wait until the bus is usable.
@@ -115,13 +118,25 @@ class Bus:
         """Run an action now if the bus is usable, and each time that it becomes usable again."""
         self._on_ready.append(action)
         if self.connected:
-            self._spawn(self._run_ready(action))
+            self.spawn(self._run_ready(action))
 
-    def _spawn(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do a part of this package's work until the bus is closed; an exception ends the connection."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken(error)
+
+    def _broken(self, error: BaseException) -> None:
+        """Note a fault of this program: whatever woke on the bus may sleep for ever now."""
+        log.error("a fault of this program ends its connection to the bus", exc_info=error)
+        self.ending = f"a fault of this program ({error!r}); its log has the traceback"
+        self.closed.set()
 
     async def _connect(self) -> None:
         while not self._closing:
@@ -155,7 +170,7 @@ class Bus:
         # never two at once: a loss in the middle of a resume starts it over
         if self._resuming is not None:
             self._resuming.cancel()
-        self._resuming = self._spawn(self._become_usable())
+        self._resuming = self.spawn(self._become_usable())
 
     async def _become_usable(self) -> None:
         """Make sure of the buckets, then open every follow anew.
@@ -193,7 +208,14 @@ class Bus:
 
     def _tell(self) -> None:
         for callback in list(self.on_change):
+            self._call(callback)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        # the library would log an exception of a callback for debugging, or never connect again
+        try:
             callback()
+        except Exception as error:
+            self._broken(error)
 
     async def _on_disconnected(self) -> None:
         if not self._closing and self.connected:
@@ -214,7 +236,8 @@ class Bus:
 
     async def _on_closed(self) -> None:
         if not self._closing:
-            log.error("the bus closed this client for good: %s", self.problem)
+            self.ending = f"it closed this client: {self.problem}"
+            log.error("no more of the bus at %s: %s", self.address, self.ending)
             self.closed.set()
 
     async def _on_error(self, error: Exception) -> None:
@@ -244,7 +267,8 @@ class Bus:
         ``saved`` is a file with the last state seen: read now, so that a start without a bus knows what
         was, and written after changes.
         """
-        follow = Follow(bucket, pattern, on_change=on_change or (lambda: None), saved=saved)
+        wake = on_change or (lambda: None)
+        follow = Follow(bucket, pattern, on_change=lambda: self._call(wake), saved=saved)
         self._follows.append(follow)
         if self._client.is_connected and self._js is not None:
             self._resume()
@@ -305,6 +329,9 @@ class Bus:
                 raise StaleWriteError(f"{bucket.name} {key}: someone else wrote it") from error
             BUS_WRITES.add(bucket=bucket.name, result="refused")
             raise RefusedError(f"{bucket.name} {key}: {_in_words(error)}") from error
+        except nats.errors.MaxPayloadError as error:
+            BUS_WRITES.add(bucket=bucket.name, result="refused")
+            raise RefusedError(f"{bucket.name} {key}: {self._too_large(body or b'')}") from error
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             BUS_WRITES.add(bucket=bucket.name, result="unknown")
             self._note_taken(f"no answer to a write of {bucket.name} {key} ({_in_words(error)})")
@@ -316,6 +343,12 @@ class Bus:
     def found_written(self) -> None:
         """Note that a write whose answer was lost was applied: the bus does take writes."""
         self._note_taken("")
+
+    def _too_large(self, body: bytes) -> str:
+        return (
+            f"{len(body)} bytes are too many for the bus, which takes {self._client.max_payload}; raise its "
+            "max_payload"
+        )
 
     def _note_taken(self, problem: str) -> None:
         """Note whether the bus takes writes; a loss of the connection has words of its own.
@@ -346,13 +379,13 @@ class Bus:
         async with self._publishing:
             while self._waiting_events:
                 event, head = self._waiting_events[0]
+                body = msgspec.json.encode(event)
                 try:
                     # the id makes a repeat after an unknown outcome harmless
-                    await js.publish(
-                        event.subject,
-                        msgspec.json.encode(event),
-                        headers={**head, "Nats-Msg-Id": head["ce-id"]},
-                    )
+                    await js.publish(event.subject, body, headers={**head, "Nats-Msg-Id": head["ce-id"]})
+                except nats.errors.MaxPayloadError:
+                    # it would stand in the way of all that come after it
+                    log.warning("%s is not published: %s", event.subject, self._too_large(body))
                 except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
                     log.debug("event kept for later: %s", _in_words(error))
                     return

@@ -21,6 +21,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 
 from vipbus.contracts import Bucket
+from vipbus.contracts.limits import UNREADABLE
 from vipbus.runtime.files import write_atomically
 from vipbus.telemetry.trace import TraceContext, context_of
 
@@ -139,7 +140,7 @@ class Follow(Generic[T]):
         else:
             try:
                 value = self._decoder.decode(message.data)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 if key not in self.malformed:
                     log.warning(
                         "%s %s is not readable and is left as it was: %s", self.bucket.name, key, error
@@ -182,7 +183,7 @@ class Follow(Generic[T]):
                 self._entries[key] = Entry(self._decoder.decode(body), entry.revision, body)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, *UNREADABLE) as error:
             self._entries.clear()
             log.warning("saved state %s is not usable and is ignored: %s", path, error)
             return

@@ -18,6 +18,7 @@ from nats.micro.service import EndpointConfig, Service, ServiceConfig
 from vipbus import __version__
 from vipbus.bus.connection import Bus
 from vipbus.contracts import Condition, command_subject
+from vipbus.contracts.limits import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def _handler(command: Command) -> Callable[[Request], Awaitable[None]]:
     async def handle(request: Request) -> None:
         try:
             answer = await command(request.data)
-        except (ValueError, msgspec.MsgspecError) as error:
+        except (ValueError, *UNREADABLE) as error:
             await request.respond_error("400", str(error))
             return
         await request.respond(answer)
@@ -130,7 +131,7 @@ async def conditions(bus: Bus, *, quiet: float = 0.3, longest: float = 2.0) -> l
     for body in await bus.request_many("$SRV.STATS", quiet=quiet, longest=longest):
         try:
             stats: Any = msgspec.json.decode(body, type=_Stats)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             log.debug("a service that is not ours answered: %s", error)
             continue
         found += [e.data for e in stats.endpoints if e.name == "condition" and e.data is not None]

@@ -18,6 +18,7 @@ import msgspec
 from vipbus.bus.connection import Bus
 from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
 from vipbus.contracts import Bucket
+from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry.trace import TraceContext
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class StateWriter(Generic[T]):
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = bus.spawn(self._run())
         bus.when_ready(self._say_all_again)
 
     def set(self, key: str, value: T, trace: TraceContext) -> None:
@@ -169,6 +170,6 @@ class StateWriter(Generic[T]):
             return otherwise
         try:
             found = self._decoder.decode(current)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return otherwise
         return question(found, self._decoder.decode(pending.body))

@@ -117,7 +117,7 @@ async def _run(service: str, settings: Settings, work: Work, waits_for: tuple[st
     if working not in done:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
-        raise FatalError(f"the bus at {settings.bus} closed this client: {life.bus.problem}", EXIT_RESTART)
+        raise FatalError(f"no more of the bus at {life.bus.address}: {life.bus.ending}", EXIT_RESTART)
     closed.cancel()
     working.result()
     await life.bus.close()
