@@ -87,8 +87,9 @@ requirements: $(VENV)/.installed ## Pin every dependency again, by hash and with
 COMPILE := --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q
 
 .PHONY: asyncapi
-asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json from the contracts
+asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json and docs/events.md from the contracts
 	$(BIN)/python -m vipbus.contracts.asyncapi > docs/asyncapi.json
+	$(BIN)/python -m vipbus.contracts.catalogue > docs/events.md
 
 .PHONY: clean
 clean: ## Remove what make made

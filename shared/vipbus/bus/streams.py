@@ -44,7 +44,7 @@ async def ensure(js: JetStreamContext, replicas: int) -> None:
             await js.create_key_value(
                 KeyValueConfig(
                     bucket=bucket.name,
-                    description=f"written by {bucket.writer}, keys {bucket.key}",
+                    description=f"written by {bucket.writer}",
                     history=bucket.history,
                     storage=StorageType.FILE,
                     replicas=replicas,

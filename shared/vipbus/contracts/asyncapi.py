@@ -27,8 +27,6 @@ Json = dict[str, Any]
 _PARAMETERS: Final[dict[str, str]] = {
     "router": "The router's name as a token: lower case, anything but a-z 0-9 _ - written as a hyphen.",
     "instance": "The VRRP instance's name as a token.",
-    "kind": "The kind of document; the body's `kind` says the same.",
-    "id": "What the document is about, as a token.",
     "virtual-server": "Address, port and protocol as a token: 10-9-0-1_80_tcp.",
     "real-server": "Address and port as a token: 10-9-0-21_80.",
     "prober": "The replica's name as a token.",
@@ -55,6 +53,16 @@ def bucket_documents(bucket: Bucket[Any]) -> tuple[type[msgspec.Struct], ...]:
     if isinstance(bucket.document, types.UnionType):
         return typing.get_args(bucket.document)
     return (bucket.document,)
+
+
+def keys_of(struct: type[msgspec.Struct]) -> str:
+    """Say how the keys of a bucket's document are built: ``<router>.<instance>``."""
+    keys: str = struct.keys  # type: ignore[attr-defined]  # every document of a bucket has it
+    return keys
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
 def document() -> Json:
@@ -122,7 +130,7 @@ def _message_types() -> list[type[msgspec.Struct]]:
 def _message(struct: type[msgspec.Struct]) -> Json:
     return {
         "name": struct.__name__,
-        "title": re.sub(r"(?<=[a-z])(?=[A-Z])", " ", struct.__name__).lower(),
+        "title": _kebab(struct.__name__).replace("-", " "),
         "summary": (struct.__doc__ or "").strip().split("\n")[0],
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/Headers"},
@@ -152,23 +160,24 @@ def _operation(action: str, channel: str, summary: str, structs: Iterable[type[m
 
 
 def _add_bucket(bucket: Bucket[Any], channels: Json, operations: Json) -> None:
-    name = f"state-{bucket.name}"
     structs = bucket_documents(bucket)
-    keys = bucket.key.replace("<", "{").replace(">", "}")
-    channels[name] = _channel(
-        f"vipbus.state.{bucket.name}.{keys}",
-        f"Every write to the bucket `{bucket.name}`. Its one writer: {bucket.writer}.",
-        structs,
-    )
-    operations[f"write-{bucket.name}"] = _operation(
-        "send", name, f"{bucket.writer} writes the bucket `{bucket.name}`.", structs
-    )
+    for struct in structs:
+        which = bucket.name if len(structs) == 1 else f"{bucket.name}-{_kebab(struct.__name__)}"
+        keys = keys_of(struct).replace("<", "{").replace(">", "}")
+        channels[f"state-{which}"] = _channel(
+            f"vipbus.state.{bucket.name}.{keys}",
+            f"Every write of such a document to the bucket `{bucket.name}`. Its one writer: {bucket.writer}.",
+            [struct],
+        )
+        operations[f"write-{which}"] = _operation(
+            "send", f"state-{which}", f"{bucket.writer} writes the bucket `{bucket.name}`.", [struct]
+        )
 
 
 def _add_event(event: type[Event], channels: Json, operations: Json) -> None:
     name = f"event-{event.aggregate}-{event.verb}"
     summary = (event.__doc__ or "").strip().split("\n")[0]
-    channels[name] = _channel(f"vipbus.event.{event.aggregate}.{{id}}.{event.verb}", summary, [event])
+    channels[name] = _channel(f"vipbus.event.{event.aggregate}.{{router}}.{event.verb}", summary, [event])
     operations[f"publish-{event.aggregate}-{event.verb}"] = _operation("send", name, summary, [event])
 
 

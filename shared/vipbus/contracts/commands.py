@@ -44,7 +44,7 @@ COMMANDS: tuple[CommandContract, ...] = (
             verb="condition",
             request=None,
             answer=Condition,
-            summary=f"How a {service} is: ready or not, and every problem in a line of its own.",
+            summary=f"How {service} is: ready or not, and every problem in a line of its own.",
         )
         for service in SERVICES
     ),

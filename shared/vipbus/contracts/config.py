@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -58,6 +58,9 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     nopreempt: bool = False
     virtual_ipaddress: tuple[VirtualAddress, ...] = ()
 
+    keys: ClassVar[str] = "<router>.vrrp-instance.<instance>"
+    """How `key` is built."""
+
     @property
     def key(self) -> str:
         """Where this entity stands in the bucket ``config``."""
@@ -85,6 +88,9 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     def id(self) -> str:
         """The virtual server's token, the same on every router: ``10-9-0-1_80_tcp``."""
         return virtual_server_token(self.address, self.port, self.protocol)
+
+    keys: ClassVar[str] = "<router>.virtual-server.<virtual-server>"
+    """How `key` is built."""
 
     @property
     def key(self) -> str:
@@ -131,6 +137,9 @@ class RealServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
         """The real server's token: ``10-9-0-21_80``."""
         return address_token(self.address, self.port)
 
+    keys: ClassVar[str] = "<router>.real-server.<virtual-server>.<real-server>"
+    """How `key` is built."""
+
     @property
     def key(self) -> str:
         """Where this entity stands in the bucket ``config``."""
@@ -149,6 +158,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hea
     """The file that was read, as it was named."""
     accepted_at: Time
     cause: str = ""
+
+    keys: ClassVar[str] = "<router>.head"
+    """How `key` is built."""
 
     @property
     def key(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -37,6 +37,9 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     active_router: str | None = None
     """The primary address of whoever is active on the wire, when another is."""
 
+    keys: ClassVar[str] = "<router>.<instance>"
+    """How `key` is built."""
+
     @property
     def key(self) -> str:
         """Where this document stands in the bucket ``role``."""
@@ -55,6 +58,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     prober: Name
     lease: Counter
     """How far into the bucket ``member`` the prober had read when it wrote: a later owner's is greater."""
+
+    keys: ClassVar[str] = "<virtual-server>.<real-server>"
+    """How `key` is built."""
 
     @property
     def key(self) -> str:
@@ -90,6 +96,9 @@ class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="k
     cause: str
     error: str = ""
 
+    keys: ClassVar[str] = "<router>.virtual-server.<virtual-server>"
+    """How `key` is built."""
+
     @property
     def key(self) -> str:
         """Where this document stands in the bucket ``table``."""
@@ -111,6 +120,9 @@ class InstanceTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     error: str = ""
     """Why it is not armed, when that is a failure."""
 
+    keys: ClassVar[str] = "<router>.instance.<instance>"
+    """How `key` is built."""
+
     @property
     def key(self) -> str:
         """Where this document stands in the bucket ``table``."""
@@ -127,6 +139,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     since: Time
     targets: Counter
     """How many real servers it leads."""
+
+    keys: ClassVar[str] = "<prober>"
+    """How `key` is built."""
 
     @property
     def key(self) -> str:

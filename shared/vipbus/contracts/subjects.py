@@ -13,11 +13,10 @@ T = TypeVar("T")
 
 
 class Bucket(msgspec.Struct, Generic[T], frozen=True):
-    """A key-value bucket: its name, the type of its documents, who writes it and how keys are built."""
+    """A key-value bucket: its name, the type of its documents and who writes it."""
 
     name: str
     document: type[T]
-    key: str
     writer: str
     history: int = 16
     """Values kept a key. The history stream reads the bucket behind the writer; more than one value lets
@@ -34,18 +33,16 @@ class Bucket(msgspec.Struct, Generic[T], frozen=True):
 CONFIG: Final[Bucket[ConfigDocument]] = Bucket(
     "config",
     ConfigDocument,  # type: ignore[arg-type]  # a union is no class to mypy
-    "<router>.<kind>.<id>",
     "config-service",
 )
-ROLE: Final = Bucket("role", Role, "<router>.<instance>", "vrrp-agent")
-HEALTH: Final = Bucket("health", Verdict, "<virtual-server>.<real-server>", "health-prober")
+ROLE: Final = Bucket("role", Role, "vrrp-agent")
+HEALTH: Final = Bucket("health", Verdict, "health-prober")
 TABLE: Final[Bucket[TableDocument]] = Bucket(
     "table",
     TableDocument,  # type: ignore[arg-type]  # a union is no class to mypy
-    "<router>.<kind>.<id>",
     "ipvs-programmer",
 )
-MEMBER: Final = Bucket("member", Member, "<prober>", "health-prober", history=1, leases=True)
+MEMBER: Final = Bucket("member", Member, "health-prober", history=1, leases=True)
 
 BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER)  # type: ignore[assignment]  # Bucket is invariant
 
