@@ -82,7 +82,7 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
             capabilities=(
                 Capability.NET_ADMIN,
                 Capability.NET_RAW,
-                Capability.SYS_NICE,  # SCHED_FIFO
+                Capability.SYS_NICE,  # SCHED_RR
                 Capability.IPC_LOCK,  # mlockall
             ),
             # it waits for its successor's advertisement before the addresses go

@@ -67,21 +67,21 @@ def _config(state_dir: Path, port: int, token: str, log_file: Path) -> str:
 # Written by `vipbus run` at each start.
 listen: "127.0.0.1:{port}"
 server_name: "vipbus-embedded"
-authorization {{ token: "{token}" }}
+authorization {{ token: {_quoted(token)} }}
 jetstream {{
-  store_dir: {_quoted(state_dir / "jetstream")}
+  store_dir: {_quoted(str(state_dir / "jetstream"))}
   max_memory_store: 64MB
   max_file_store: 1GB
 }}
 max_payload: 1MB
-log_file: {_quoted(log_file)}
+log_file: {_quoted(str(log_file))}
 logfile_size_limit: 8MB
 logfile_max_num: 2
 """
 
 
-def _quoted(path: Path) -> str:
-    return msgspec.json.encode(str(path)).decode()
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()
 
 
 def _kept_token(state_dir: Path) -> str | None:

@@ -13,6 +13,7 @@ from ctl.subject import pattern
 from ctl.summary import cloud_event, line
 from vipbus.bus import Bus, BusAwayError, NoBusError, Record, records
 from vipbus.bus.address import BusAddress, find
+from vipbus.telemetry.logs import plain
 
 EXIT_USAGE = 2
 EXIT_NO_BUS = 3
@@ -36,7 +37,7 @@ def main(*, bus: str | None, state_dir: Path, subject: str, follow: bool, as_jso
 
 
 def _complain(text: str, status: int) -> int:
-    sys.stderr.write(f"vipbus events: {text}\n")
+    sys.stderr.write(f"vipbus events: {plain(text)}\n")
     return status
 
 

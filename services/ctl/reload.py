@@ -13,6 +13,8 @@ from ctl.words import count
 from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError, conditions
 from vipbus.bus.address import BusAddress, find
 from vipbus.contracts import ReloadConfig, ReloadResult, command_subject, name_token, per_router
+from vipbus.contracts.limits import UNREADABLE
+from vipbus.telemetry.logs import plain
 
 _SERVICE = "config-service"
 EXIT_REFUSED = 2
@@ -31,11 +33,11 @@ def main(*, bus: str | None, state_dir: Path, router: str | None) -> int:
         return _complain(str(error), EXIT_REFUSED)
     except (NoBusError, BusAwayError) as error:
         return _complain(str(error), EXIT_NO_BUS)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return _complain(f"config-service answered what is not understood: {error}", EXIT_NO_BUS)
-    runs = ", ".join(f"{name} runs revision {revision}" for name, revision in result.revisions)
+    runs = plain(", ".join(f"{name} runs revision {revision}" for name, revision in result.revisions))
     if not result.accepted:
-        sys.stderr.write(f"{result.reason}\n")
+        sys.stderr.write("".join(f"{plain(line)}\n" for line in result.reason.split("\n")))
         return _complain(f"refused; {runs or 'nothing runs'}", EXIT_REFUSED)
     sys.stdout.write(f"accepted; {runs}\n")
     return 0
@@ -79,5 +81,5 @@ async def _ask_all(bus: Bus) -> ReloadResult:
 
 
 def _complain(text: str, status: int) -> int:
-    sys.stderr.write(f"vipbus config reload: {text}\n")
+    sys.stderr.write(f"vipbus config reload: {plain(text)}\n")
     return status

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterator
 
 from ctl.report import InstanceReport, RealServerReport, Report, TableReport, VirtualServerReport
-from ctl.words import count, endpoint, plain, since, span
+from ctl.words import count, endpoint, since, span
+from vipbus.telemetry.logs import plain
 
 WIDTH = 100
 _INDENT = 18

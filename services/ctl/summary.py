@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ctl.words import count, endpoint, from_token, plain
+from ctl.words import count, endpoint, from_token
 from vipbus.bus import Record
 from vipbus.contracts import (
     BUCKETS,
@@ -29,6 +29,8 @@ from vipbus.contracts import (
     VirtualServerTable,
     VrrpInstance,
 )
+from vipbus.contracts.limits import UNREADABLE
+from vipbus.telemetry.logs import plain
 
 _RAW = 160
 """Characters shown of a document that is not known here."""
@@ -49,7 +51,8 @@ def happened(record: Record) -> datetime:
         time = datetime.fromisoformat(record.headers.get("ce-time", ""))
     except ValueError:
         return record.stored
-    return time if time.tzinfo is not None else record.stored
+    # the ends of the calendar are not to be reckoned with
+    return time if time.tzinfo is not None and 1970 <= time.year < 9999 else record.stored
 
 
 def summary(record: Record) -> str:
@@ -60,7 +63,7 @@ def summary(record: Record) -> str:
     if decoder is not None:
         try:
             document = decoder.decode(record.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return f"not readable: {_raw(record.body)}"
         for kind, say in _SAY:
             if isinstance(document, kind):
@@ -212,7 +215,7 @@ def cloud_event(record: Record) -> bytes:
         return msgspec.json.encode(attributes)
     try:
         msgspec.json.decode(record.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         attributes["data_base64"] = base64.b64encode(record.body).decode()
     else:
         attributes["datacontenttype"] = "application/json"

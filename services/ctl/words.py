@@ -5,11 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from vipbus.contracts import token_in_words
-
-
-def plain(text: str) -> str:
-    """Make a text that came over the bus harmless in a terminal: one line, no control characters."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+from vipbus.telemetry.logs import plain
 
 
 def endpoint(address: str, port: int) -> str:
@@ -37,6 +33,9 @@ def span(seconds: float) -> str:
 
 def since(then: datetime, now: datetime) -> str:
     """Write a moment in local time and how long ago it was; the date only when it was another day."""
-    local, today = then.astimezone(), now.astimezone()
+    try:
+        local, today = then.astimezone(), now.astimezone()
+    except OverflowError:  # the year 1, west of where it was written
+        return f"{then.isoformat(sep=' ', timespec='seconds')} ({span((now - then).total_seconds())})"
     form = "%H:%M:%S" if local.date() == today.date() else "%Y-%m-%d %H:%M:%S"
     return f"{local.strftime(form)} ({span((now - then).total_seconds())})"

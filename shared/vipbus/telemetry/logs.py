@@ -23,6 +23,13 @@ _SELDOM = 600.0
 """Seconds between two equal complaints of a library."""
 
 
+def plain(text: str) -> str:
+    """Make a text that came from elsewhere harmless in a terminal: one line, no control characters."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 class LineFormatter(logging.Formatter):
     """``16:04:05.123 vrrp-agent router-a VI_1 is active: ...``; warnings and errors say so."""
 
@@ -34,9 +41,10 @@ class LineFormatter(logging.Formatter):
         """Write one line; a traceback follows indented, so that a line without indent starts an event."""
         level = "" if record.levelno == logging.INFO else f"{record.levelname} "
         stamp = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03d}"
-        line = f"{stamp} {self._who} {level}{record.getMessage()}"
+        line = plain(f"{stamp} {self._who} {level}{record.getMessage()}")
         if record.exc_info:
-            line += "\n  " + self.formatException(record.exc_info).replace("\n", "\n  ")
+            trace = self.formatException(record.exc_info).split("\n")
+            line = "\n  ".join((line, *(plain(each) for each in trace)))
         return line
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctl.subject import pattern
-from ctl.summary import _SAY, cloud_event, line, summary
-from ctl.words import from_token, plain, span
+from ctl.summary import _SAY, cloud_event, happened, line, summary
+from ctl.words import from_token, span
 from tests.unit.ctl.documents import BEFORE, head, instance, real_server, role, table, verdict, virtual_server
 from vipbus.bus import Record
 from vipbus.contracts import (
@@ -27,6 +27,7 @@ from vipbus.contracts import (
     InstanceTable,
     ServiceRestarted,
 )
+from vipbus.telemetry.logs import plain
 
 
 @pytest.fixture(autouse=True)
@@ -277,3 +278,16 @@ def test_lengths_of_time(seconds: float, words: str) -> None:
 
 def test_plain() -> None:
     assert plain("a\033[2J\nb") == "a\ufffd[2J\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "when", ["", "yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_time_that_is_none_is_the_buss(when: str) -> None:
+    assert happened(record("vipbus.state.role.a.b", {}, **{"ce-time": when})) == BEFORE
+
+
+def test_a_body_nested_without_end_is_shown_as_it_came() -> None:
+    deep = record("vipbus.state.role.a.b", b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    assert "not readable" in line(deep)
+    assert b"data_base64" in cloud_event(deep)

@@ -22,6 +22,13 @@ def test_a_line_says_when_who_and_what() -> None:
     assert line.split(" ", 1)[1] == "health-prober WARNING late"
 
 
+def test_what_came_from_elsewhere_moves_no_cursor_and_makes_no_line() -> None:
+    forged = record("VI_1\x1b[2J is\n12:00:00.000 vrrp-agent all is well\x9b1m\u202e")
+    line = LineFormatter("vrrp-agent", "router-a").format(forged)
+    assert line.isprintable()
+    assert "VI_1\ufffd[2J is\ufffd12:00" in line
+
+
 def test_json_is_one_object_a_line() -> None:
     written = JsonFormatter("vrrp-agent", "router-a").format(record('a "quoted"\nthing'))
     assert "\n" not in written
