@@ -122,6 +122,7 @@ class Bridge:
     async def _sessions(self) -> None:
         """Keep one session alive after another until the loop has finished."""
         self._loop = asyncio.get_running_loop()
+        life.watch_faults(self._loop, self._readiness)
         self._reported.set()  # what was reported before now woke nobody
         listening = False
         while not self._finishing:
@@ -211,11 +212,11 @@ class Bridge:
         saved.save(self._settings.state_dir, new)
 
     def _table_changed(self, follow: Follow[TableDocument]) -> None:
+        before, self._answers = self._answers, {key: each.revision for key, each in follow.entries.items()}
         for key, entry in follow.entries.items():
             answer = entry.value
-            if self._answers.get(key) == entry.revision or not isinstance(answer, InstanceTable):
+            if before.get(key) == entry.revision or not isinstance(answer, InstanceTable):
                 continue
-            self._answers[key] = entry.revision
             if answer.armed or answer.error:
                 self._inbox.put(
                     TableSeen(

@@ -60,6 +60,10 @@ def start(listen: ListenAddress, condition: Callable[[], Condition]) -> str:
         daemon_threads = True
         address_family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
 
+        def handle_error(self, _request: object, client_address: object) -> None:
+            """Say it in a line; most are clients that had enough."""
+            log.debug("the answer to %s was cut short", client_address, exc_info=True)
+
     try:
         server = Server((listen.host, listen.port), Handler)
     except OSError as error:

@@ -7,9 +7,11 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings
@@ -107,6 +109,7 @@ def run(service: str, settings: Settings, work: Work, *, waits_for: tuple[str, .
 async def _run(service: str, settings: Settings, work: Work, waits_for: tuple[str, ...]) -> int:
     life = connect(service, settings, Readiness(service, settings.router, waits_for=waits_for))
     loop = asyncio.get_running_loop()
+    watch_faults(loop, life.readiness)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, life.stopping.set)
     life.bus.start()
@@ -122,6 +125,27 @@ async def _run(service: str, settings: Settings, work: Work, waits_for: tuple[st
     working.result()
     await life.bus.close()
     return 0
+
+
+def watch_faults(loop: asyncio.AbstractEventLoop, readiness: Readiness) -> None:
+    """Report what a task or a callback raises and nobody catches: asyncio itself only logs it.
+
+    What never passed through our code is left alone: the NATS client drops futures whose connection went.
+    """
+
+    def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        loop.default_exception_handler(context)
+        error = context.get("exception")
+        if error is not None and any(_is_ours(frame) for frame, _ in traceback.walk_tb(error.__traceback__)):
+            readiness.problem(
+                "fault", f"a fault of this program ({error!r}): its log has the traceback; restart it"
+            )
+
+    loop.set_exception_handler(note)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return not frame.f_globals.get("__name__", "").startswith(("asyncio.", "nats."))
 
 
 def connect(service: str, settings: Settings, readiness: Readiness) -> Life:

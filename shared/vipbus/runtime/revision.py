@@ -57,7 +57,8 @@ class Revisions:
 
     def numbers(self) -> dict[str, int]:
         """Each router's revision number, by router name."""
-        return {revision.router: revision.head.revision for revision in self._whole.values()}
+        # asked from the endpoint's thread too, while another router's may be coming
+        return {revision.router: revision.head.revision for revision in list(self._whole.values())}
 
     def update(self, entries: Mapping[str, Entry[ConfigDocument]], router: str | None = None) -> set[str]:
         """Take what is new and whole; return the tokens of the routers that changed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from tests.support.nats import free_port
 from vipbus.contracts import Condition
 from vipbus.runtime import endpoint
+from vipbus.runtime.life import watch_faults
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import ListenAddress, listen_address
 
@@ -36,6 +38,25 @@ def test_problems_come_and_go() -> None:
     readiness.problem("bus", "")
     watched[0] = ""
     assert readiness.condition().ready
+
+
+def test_what_nobody_catches_is_a_problem() -> None:
+    readiness = Readiness("vrrp-agent", "router-a")
+
+    def fail() -> None:
+        raise ZeroDivisionError("on purpose")
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        watch_faults(loop, readiness)
+        loop.create_future().set_exception(OSError("a future of a library, dropped"))
+        assert readiness.problems == ()
+        loop.call_soon(fail)
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+    (problem,) = readiness.problems
+    assert "on purpose" in problem
 
 
 def test_ready_and_metrics_over_http() -> None:
