@@ -121,6 +121,9 @@ class Inputs:
             for key, verdict in self.verdicts.items()
             if key in self._health.entries or (verdict.virtual_server, verdict.real_server) in self._names
         }
+        self._seen_verdicts = {
+            key: entry for key, entry in self._seen_verdicts.items() if key in self._health.entries
+        }
         head = revision.head
         yield Change(
             text=f"revision {head.revision}{f': {head.cause}' if head.cause else ''}",

@@ -91,7 +91,7 @@ async def work(
 
 
 def _make_directory(state_dir: Path) -> None:
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 async def _steps(

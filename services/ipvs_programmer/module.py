@@ -14,13 +14,17 @@ async def load_ip_vs() -> None:
     modprobe = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if modprobe is None:
         return
-    process = await asyncio.create_subprocess_exec(
-        modprobe,
-        "-q",
-        "ip_vs",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            modprobe,
+            "-q",
+            "ip_vs",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        log.warning("modprobe ip_vs: %s", error.strerror)
+        return
     status = await process.wait()
     log.info("modprobe ip_vs: %s", "done" if status == 0 else f"exit status {status}")

@@ -41,6 +41,8 @@ from vrrp_agent.wire import Wire
 log = logging.getLogger(__name__)
 
 _ROLES: tuple[RoleName, ...] = ("active", "backup", "fault", "stopped")
+_STRANGERS = 16
+"""Routers with other addresses that get a line each; whoever floods the link with more is only counted."""
 _ADOPTABLE = 3
 """Advertisement intervals after which every backup may have taken over."""
 
@@ -208,7 +210,7 @@ class Runtime:
         if set(advertisement.addresses) == self._own_addresses:
             return
         metrics.ADDRESS_LIST_MISMATCHES.add(instance=self.token)
-        if advertisement.source not in self._strangers:
+        if advertisement.source not in self._strangers and len(self._strangers) < _STRANGERS:
             self._strangers.add(advertisement.source)
             log.warning(
                 "%s: %s advertises %s, here virtual_ipaddress has %s",

@@ -75,7 +75,7 @@ def _require_privileges() -> None:
 
 def _heartbeat(settings: Settings) -> Heartbeat:
     try:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Heartbeat(settings.state_dir)
     except InUseError as error:
         raise FatalError(f"{error}; stop it or choose another --state-dir", _EXIT_FAILED) from None
