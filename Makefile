@@ -7,8 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # What the lab and the tests use beside Python: real peers, real tools, a compiler for the guest's shim.
-PACKAGES := busybox-static gcc iproute2 iputils-ping ipvsadm keepalived kmod libc6-dev linux-libc-dev procps \
-            tcpdump tshark
+PACKAGES := busybox-static gcc iproute2 iputils-ping ipvsadm keepalived kmod libc6-dev linux-libc-dev nftables \
+            procps tcpdump tshark
 
 .PHONY: help
 help: ## Show this list
@@ -49,7 +49,7 @@ test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (th
 	    tests/lab tests/contract/test_ipvs_kernel.py
 
 .PHONY: test-compose
-test-compose: $(VENV)/.installed ## docker compose up, for real; needs a Docker engine
+test-compose: packages $(VENV)/.installed ## docker compose up, for real; needs a Docker engine
 	$(BIN)/pytest tests/compose
 
 .PHONY: test-pythons

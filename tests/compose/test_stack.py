@@ -131,7 +131,11 @@ def test_requests_reach_real_servers_and_answers_come_back(stack: Stack) -> None
     subprocess.run([*enter, "--file", "-"], input=rules, text=True, check=True)
     try:
         ask = "from demo import client; print(client.asyncio.run(client.ask(*__import__('sys').argv[1:])))"
-        answers = {stack.python("client", ask, stack.virtual_address, "80") for _ in range(9)}
+        answers: set[str] = set()
+        for _ in range(60):  # the client's own requests take turns too
+            answers.add(stack.python("client", ask, stack.virtual_address, "80"))
+            if len(answers) == 3:
+                break
         assert answers == {"real-1", "real-2", "real-3"}
     finally:
         subprocess.run([*enter, "delete", "table", "ip", "stand_in"], check=True)
