@@ -501,6 +501,7 @@ def test_a_writer_that_has_read_less_of_the_membership_is_refused(
         written = await stage.bus.write(
             HEALTH, key, msgspec.json.encode(stands), last=0, trace=trace.record("test")
         )
+        await eventually_async(lambda: key in stage.health.entries, "it is known when the late one looks")
         token = 7
         late = Publisher(
             stage.bus, book, stage.health, prober="late", may_write=lambda _key: True, token=lambda: token
