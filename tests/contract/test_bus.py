@@ -234,7 +234,7 @@ def test_a_bus_that_takes_no_writes_is_told_of(nats_server: NatsServer, tmp_path
         assert len(life.readiness.problems) == 1
         assert "takes no writes: no answer to a write of health a.b" in life.readiness.problems[0]
         assert "make room and restart nats-server" in life.readiness.problems[0]
-        await streams.ensure(js, 1)
+        await streams.ensure(js)
         await write()
         assert life.readiness.problems == ()
         await bus.close()

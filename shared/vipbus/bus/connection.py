@@ -47,7 +47,7 @@ _EVENTS_KEPT = 1000
 class Bus:
     """A connection under a name; `source` says in every message who wrote it."""
 
-    def __init__(self, address: BusAddress, *, source: str, replicas: int = 1) -> None:
+    def __init__(self, address: BusAddress, *, source: str) -> None:
         self.address = address
         self.source = source
         self.problem = "not connected yet"
@@ -61,7 +61,6 @@ class Bus:
         """Why the connection is over for good, in words."""
         self.on_change: list[Callable[[], None]] = []
         """Called when the bus comes and goes."""
-        self._replicas = replicas
         self._client = Client()
         self._js: JetStreamContext | None = None
         self._follows: list[Follow[Any]] = []
@@ -182,7 +181,7 @@ class Bus:
         delay = 0.02
         while True:
             try:
-                await streams.ensure(self._js, self._replicas)
+                await streams.ensure(self._js)
                 for follow in list(self._follows):
                     await follow.open(self._js)
                 break

@@ -35,7 +35,7 @@ def stream_name(bucket: Bucket[Any]) -> str:
     return f"KV_{bucket.name}"
 
 
-async def ensure(js: JetStreamContext, replicas: int) -> None:
+async def ensure(js: JetStreamContext) -> None:
     """Make every bucket and the history that is not there yet."""
     for bucket in BUCKETS:
         try:
@@ -47,7 +47,6 @@ async def ensure(js: JetStreamContext, replicas: int) -> None:
                     description=f"written by {bucket.writer}",
                     history=bucket.history,
                     storage=StorageType.FILE,
-                    replicas=replicas,
                     republish=RePublish(src=f"$KV.{bucket.name}.>", dest=bucket.subject),
                     limit_marker_ttl=_MARKER_TTL if bucket.leases else None,
                     direct=True,
@@ -76,6 +75,5 @@ async def ensure(js: JetStreamContext, replicas: int) -> None:
                 max_age=_HISTORY_SECONDS,
                 max_bytes=_HISTORY_BYTES,
                 duplicate_window=_HISTORY_DUPLICATE_WINDOW,
-                num_replicas=replicas,
             )
         )

@@ -40,7 +40,6 @@ from vipbus.contracts.state import (
     VirtualServerTable,
 )
 from vipbus.contracts.subjects import (
-    ALL_SUBJECTS,
     BUCKETS,
     CONFIG,
     EVENT_SUBJECTS,
@@ -48,7 +47,6 @@ from vipbus.contracts.subjects import (
     HISTORY_STREAM,
     MEMBER,
     ROLE,
-    STATE_SUBJECTS,
     TABLE,
     Bucket,
     command_subject,
@@ -57,7 +55,6 @@ from vipbus.contracts.subjects import (
 from vipbus.contracts.tokens import address_token, name_token, token_in_words, virtual_server_token
 
 __all__ = [
-    "ALL_SUBJECTS",
     "BUCKETS",
     "COMMANDS",
     "CONFIG",
@@ -68,7 +65,6 @@ __all__ = [
     "MEMBER",
     "ROLE",
     "SERVICES",
-    "STATE_SUBJECTS",
     "TABLE",
     "AddressRestored",
     "Bucket",

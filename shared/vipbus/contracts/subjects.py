@@ -48,8 +48,6 @@ BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBE
 
 HISTORY_STREAM: Final = "vipbus_history"
 EVENT_SUBJECTS: Final = "vipbus.event.>"
-STATE_SUBJECTS: Final = "vipbus.state.>"
-ALL_SUBJECTS: Final = "vipbus.>"
 
 
 def command_subject(service: str, verb: str) -> str:
