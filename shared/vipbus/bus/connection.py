@@ -7,12 +7,14 @@ writes is served when the bus is there. What was learned the hard way is said wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,25 +23,34 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from vipbus.bus import streams
 from vipbus.bus.address import BusAddress
 from vipbus.bus.envelope import headers as envelope_headers
 from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
-from vipbus.bus.follow import Follow
+from vipbus.bus.follow import Entry, Follow
 from vipbus.contracts import Bucket, Event
+from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry.standard import BUS_CONNECTED, BUS_MESSAGES_DROPPED, BUS_RECONNECTS, BUS_WRITES
 from vipbus.telemetry.trace import TraceContext
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+E = TypeVar("E", bound=Event)
 
+READ_TIMEOUT = 10.0
+"""Seconds to wait until a bucket is read; the largest known takes about one."""
 REQUEST_TIMEOUT = 2.0
 """Seconds to wait for the server's answer to one request."""
 TO_DO_ABOUT_WRITES = "if its disk is or was full, make room and restart nats-server"
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 """nats-server's error codes for a refused compare-and-set."""
+_NO_RESPONDERS = "503"
+"""What the server itself answers where nobody serves a subject."""
+_LONGEST_SUBJECT = 1024
+"""Characters; the server closes a connection whose line of protocol has more than 4 KiB."""
 _EVENTS_KEPT = 1000
 """Events kept while the bus is away; the oldest go first."""
 
@@ -259,19 +270,58 @@ class Bus:
         *,
         on_change: Callable[[], None] | None = None,
         saved: Path | None = None,
+        on_key: Callable[[str], None] | None = None,
     ) -> Follow[T]:
         """Follow the keys of a bucket that match a subject pattern, for as long as the bus lives.
 
         ``on_change`` is called after each change or whole new snapshot; the state is in the follow.
         ``saved`` is a file with the last state seen: read now, so that a start without a bus knows what
-        was, and written after changes.
+        was, and written after changes. ``on_key`` is told before ``on_change`` of each key that changes in a
+        picture that is whole; of a new snapshot it is told nothing.
         """
         wake = on_change or (lambda: None)
-        follow = Follow(bucket, pattern, on_change=lambda: self._call(wake), saved=saved)
+        tell = on_key or (lambda _key: None)
+        follow = Follow(
+            bucket,
+            pattern,
+            on_change=lambda: self._call(wake),
+            saved=saved,
+            on_key=lambda key: self._call(partial(tell, key)),
+        )
         self._follows.append(follow)
         if self._client.is_connected and self._js is not None:
             self._resume()
         return follow
+
+    def unfollow(self, follow: Follow[T]) -> None:
+        """End a follow; its picture stays as it is."""
+        self._follows.remove(follow)
+        self.spawn(follow.close())
+
+    async def read(
+        self, bucket: Bucket[T], pattern: str = ">", *, timeout: float = READ_TIMEOUT
+    ) -> Mapping[str, Entry[T]]:
+        """Read the keys of a bucket that match a subject pattern, once.
+
+        Raises:
+            BusAwayError: they were not all read within ``timeout`` seconds.
+        """
+        js = self._require()
+        come = asyncio.Event()
+        follow = Follow(bucket, pattern, on_change=come.set, saved=None)
+        try:
+            async with asyncio.timeout(timeout):
+                await follow.open(js)
+                while not follow.live:
+                    come.clear()
+                    await come.wait()
+        except TimeoutError:
+            raise BusAwayError(f"{bucket.name} was not read within {timeout:g} s") from None
+        except (nats.errors.Error, nats.js.errors.Error) as error:
+            raise BusAwayError(_in_words(error)) from error
+        finally:
+            await follow.close()
+        return follow.entries
 
     async def revision(self, bucket: Bucket[T], key: str) -> tuple[int, bytes | None]:
         """Read a key's present revision and body: ``(0, None)`` when it was never written.
@@ -392,6 +442,31 @@ class Bus:
                 if self._waiting_events and self._waiting_events[0][1] is head:
                     self._waiting_events.pop(0)
 
+    def listen(self, kind: type[E], on_event: Callable[[E], None]) -> None:
+        """Have a function called with every event of a kind that is published from now on.
+
+        What happens while the bus is away is missed: that is for hints, and never for state.
+        """
+        decoder = msgspec.json.Decoder(kind)
+        subject = f"vipbus.event.{kind.aggregate}.*.{kind.verb}"
+        listens = False
+
+        async def receive(message: Msg) -> None:
+            try:
+                event = decoder.decode(message.data)
+            except UNREADABLE as error:
+                log.debug("%s is not readable: %s", message.subject, error)
+            else:
+                self._call(lambda: on_event(event))
+
+        async def subscribe() -> None:
+            nonlocal listens
+            if not listens:  # over a reconnect the client itself takes a plain subscription along
+                await self._client.subscribe(subject, cb=receive)
+                listens = True
+
+        self.when_ready(subscribe)
+
     # ---- requests
 
     async def request(self, subject: str, body: bytes, timeout: float = REQUEST_TIMEOUT) -> bytes:
@@ -399,9 +474,11 @@ class Bus:
 
         Raises:
             BusAwayError: nobody answered in time, or the bus is away.
-            RefusedError: the service answered with an error, in its words.
+            RefusedError: the service answered with an error, in its words, or this is no subject to ask on.
         """
         self._require()
+        if len(subject) > _LONGEST_SUBJECT:
+            raise RefusedError(f"a subject of {len(subject)} characters is too long")
         try:
             answer = await self._client.request(subject, body, timeout=timeout)
         except nats.errors.NoRespondersError:
@@ -418,22 +495,42 @@ class Bus:
         """Send a request and gather every answer, until none came for ``quiet`` s, ``longest`` s at most.
 
         ``enough`` answers end the wait at once.
+
+        Raises:
+            BusAwayError: the bus is away.
         """
         self._require()
         answers: list[bytes] = []
         inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(inbox)
+        try:
+            subscription = await self._client.subscribe(inbox)
+        except nats.errors.Error as error:
+            raise BusAwayError(f"{subject}: {_in_words(error)}") from error
         try:
             await self._client.publish(subject, body, reply=inbox)
             async with asyncio.timeout(longest):
                 while enough is None or len(answers) < enough:
-                    answers.append((await subscription.next_msg(timeout=quiet)).data)
+                    message = await subscription.next_msg(timeout=quiet)
+                    if (message.headers or {}).get("Status") != _NO_RESPONDERS:
+                        answers.append(message.data)
         except (TimeoutError, nats.errors.Error):
             return answers
         else:
             return answers
         finally:
-            await subscription.unsubscribe()
+            # the connection may have taken it along
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def answers(self, timeout: float = REQUEST_TIMEOUT) -> bool:
+        """Ask the server itself for a sign of life: without one, silence on the bus says nothing."""
+        if not self.connected:
+            return False
+        try:
+            await self._client.flush(timeout)  # type: ignore[arg-type]  # a float works
+        except (nats.errors.Error, TimeoutError, OSError):
+            return False
+        return self.connected
 
     def client(self) -> Client:
         """Give the NATS client to the other modules of this package."""

@@ -56,7 +56,13 @@ class Follow(Generic[T]):
     """The keys of one bucket that match a pattern; made by `Bus.follow`."""
 
     def __init__(
-        self, bucket: Bucket[T], pattern: str, *, on_change: Callable[[], None], saved: Path | None
+        self,
+        bucket: Bucket[T],
+        pattern: str,
+        *,
+        on_change: Callable[[], None],
+        saved: Path | None,
+        on_key: Callable[[str], None] = lambda _key: None,
     ) -> None:
         self.bucket = bucket
         self.pattern = pattern
@@ -68,14 +74,20 @@ class Follow(Generic[T]):
         """The bucket's revision that was read last, deletions and expiries included; 0 before any."""
         self.malformed: dict[str, str] = {}
         """Keys whose last body could not be read, and why; their last good value stays."""
+        self.removed: dict[str, TraceContext | None] = {}
+        """Keys that were deleted, and the trace that did it. One that is neither here nor in `entries` was
+        never written, or the bus has lost its store."""
         self._entries: dict[str, Entry[T]] = {}
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
         self._on_change = on_change
+        self._on_key = on_key
         self._saved = saved
         self._saving: asyncio.TimerHandle | None = None
         self._subscription: Subscription | None = None
         self._generation = 0
+        self._ended = False
         self._incoming: dict[str, Entry[T]] | None = None
+        self._incoming_removed: dict[str, TraceContext | None] = {}
         self._incoming_revision = 0
         if saved is not None:
             self._load(saved)
@@ -94,9 +106,12 @@ class Follow(Generic[T]):
     async def open(self, js: JetStreamContext) -> None:
         """Open the follow anew; the old picture stays until the new one is whole."""
         await self._unsubscribe()
+        if self._ended:
+            return
         self._generation += 1
         generation = self._generation
         self._incoming = {}
+        self._incoming_removed = {}
         self._incoming_revision = 0
 
         async def receive(message: Msg) -> None:
@@ -111,6 +126,9 @@ class Follow(Generic[T]):
             idle_heartbeat=_HEARTBEAT,
             cb=receive,
         )
+        if self._ended:  # by someone else, meanwhile
+            await self._unsubscribe()
+            return
         info = await subscription.consumer_info()
         delivered = info.delivered.consumer_seq if info.delivered is not None else 0
         if self._incoming is not None and info.num_pending == 0 and delivered == 0:
@@ -120,6 +138,12 @@ class Follow(Generic[T]):
         """Note that the bus is away; the picture stays."""
         self.live = False
         self._generation += 1
+
+    async def close(self) -> None:
+        """Hear no more; the picture stays as it is, and is not live any more."""
+        self._ended = True
+        self.lost()
+        await self._unsubscribe()
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None
@@ -132,12 +156,15 @@ class Follow(Generic[T]):
     def _receive(self, message: Msg) -> None:
         key = message.subject[len(f"$KV.{self.bucket.name}.") :]
         target = self._entries if self._incoming is None else self._incoming
+        removed = self.removed if self._incoming is None else self._incoming_removed
         head = message.headers or {}
         metadata = message.metadata
         if "KV-Operation" in head or "Nats-Marker-Reason" in head:
             target.pop(key, None)
             self.malformed.pop(key, None)
+            removed[key] = context_of(head)
         else:
+            removed.pop(key, None)
             try:
                 value = self._decoder.decode(message.data)
             except UNREADABLE as error:
@@ -157,11 +184,13 @@ class Follow(Generic[T]):
                 self._whole()
             return
         self.revision = metadata.sequence.stream
+        self._on_key(key)
         self._changed()
 
     def _whole(self) -> None:
         assert self._incoming is not None  # noqa: S101  # only called while a picture comes in
         self._entries, self._incoming = self._incoming, None
+        self.removed = self._incoming_removed
         self.revision = self._incoming_revision
         self.live = self.known = True
         self._changed()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from nats.errors import MaxPayloadError
 from nats.micro import add_service
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
@@ -46,15 +47,18 @@ class Served:
         self._metadata = dict(metadata)
         self._service: Service | None = None
         self._waiting: dict[str, Command] = {}
+        self._shared: set[str] = set()
         self._registering = asyncio.Lock()
 
-    def add(self, verb: str, command: Command) -> None:
+    def add(self, verb: str, command: Command, *, shared: bool = False) -> None:
         """Serve one more command from now on, whenever the bus is there.
 
         Every process that serves a verb is given each request: several config-services share a bus, and a
-        queue group would reach any one of them.
+        queue group would reach any one of them. ``shared``: that is wanted, and one process does it for all.
         """
         self._waiting[verb] = command
+        if shared:
+            self._shared.add(verb)
         self._bus.when_ready(self.register)
 
     async def register(self) -> None:
@@ -68,7 +72,7 @@ class Served:
                         name=verb.replace(".", "-"),
                         subject=command_subject(self._name, verb),
                         handler=_handler(command),
-                        queue_group=self._service.id,
+                        queue_group=self._name if verb in self._shared else self._service.id,
                     )
                 )
                 del self._waiting[verb]
@@ -120,15 +124,26 @@ def _handler(command: Command) -> Callable[[Request], Awaitable[None]]:
         except (ValueError, *UNREADABLE) as error:
             await request.respond_error("400", str(error))
             return
-        await request.respond(answer)
+        try:
+            await request.respond(answer)
+        except MaxPayloadError:
+            text = f"the answer is too large for the bus ({len(answer)} bytes): ask for less"
+            await request.respond_error("413", text)
 
     return handle
 
 
-async def conditions(bus: Bus, *, quiet: float = 0.3, longest: float = 2.0) -> list[Condition]:
-    """Ask every service that is alive for its condition."""
+async def conditions(
+    bus: Bus, service: str | None = None, *, quiet: float = 0.3, longest: float = 2.0
+) -> list[Condition]:
+    """Ask every service that is alive for its condition, or every process of one service.
+
+    Raises:
+        BusAwayError: the bus is away.
+    """
     found: list[Condition] = []
-    for body in await bus.request_many("$SRV.STATS", quiet=quiet, longest=longest):
+    subject = f"$SRV.STATS.{service}" if service else "$SRV.STATS"
+    for body in await bus.request_many(subject, quiet=quiet, longest=longest):
         try:
             stats: Any = msgspec.json.decode(body, type=_Stats)
         except UNREADABLE as error:

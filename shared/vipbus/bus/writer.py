@@ -38,6 +38,9 @@ class StateWriter(Generic[T]):
     what it finds; without one it may, since the key has one writer and only its own ghost could be there.
     ``same(current, mine)`` says that what stands there is as good as mine, and that nothing is to be written:
     a process that starts again has no news.
+    ``may_write(key)`` is asked right before each write: a process that stood still goes on where it was, and
+    its word may not be wanted any more. ``marker_ttl`` is for keys that come and go for ever, in a bucket
+    with leases: whole seconds that the mark of a deleted one stays.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class StateWriter(Generic[T]):
         *,
         may_replace: Callable[[T, T], bool] = lambda _current, _mine: True,
         same: Callable[[T, T], bool] = lambda _current, _mine: False,
+        may_write: Callable[[str], bool] = lambda _key: True,
+        marker_ttl: int | None = None,
         on_written: Callable[[str, int], None] = lambda _key, _revision: None,
     ) -> None:
         self.refused: dict[str, str] = {}
@@ -55,6 +60,8 @@ class StateWriter(Generic[T]):
         self._bucket = bucket
         self._may_replace = may_replace
         self._same = same
+        self._may_write = may_write
+        self._marker_ttl = marker_ttl
         self._on_written = on_written
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
         self._said: dict[str, _Pending] = {}
@@ -146,6 +153,8 @@ class StateWriter(Generic[T]):
             if not self._asked(self._may_replace, body, pending, otherwise=True):
                 raise RefusedError(f"{self._bucket.name} {key} has a newer owner")
             self._revisions[key] = revision
+        if not self._may_write(key):
+            raise RefusedError(f"{self._bucket.name} {key} is not this process's to write now")
         try:
             revision = await self._bus.write(
                 self._bucket,
@@ -154,6 +163,7 @@ class StateWriter(Generic[T]):
                 last=self._revisions[key],
                 trace=pending.trace,
                 time=pending.time,
+                ttl=self._marker_ttl if pending.body is None else None,
             )
         except StaleWriteError:
             self._revisions.pop(key, None)  # may be gone: forgotten or cleared by a reconnect meanwhile

@@ -19,7 +19,7 @@ import msgspec
 from vipbus import __version__
 from vipbus.contracts.commands import COMMANDS, CommandContract
 from vipbus.contracts.events import EVENTS, Event
-from vipbus.contracts.subjects import BUCKETS, Bucket, command_subject, per_router
+from vipbus.contracts.subjects import BUCKETS, Bucket, command_subject
 
 # An AsyncAPI document is JSON by definition, so dictionaries are what is made here.
 Json = dict[str, Any]
@@ -30,6 +30,10 @@ _PARAMETERS: Final[dict[str, str]] = {
     "virtual-server": "Address, port and protocol as a token: 10-9-0-1_80_tcp.",
     "real-server": "Address and port as a token: 10-9-0-21_80.",
     "prober": "The replica's name as a token.",
+    "group": "The VRRP sync group's name as a token.",
+    "script": "The script's name as a token.",
+    "file": "The tracked file's name as a token.",
+    "process": "The tracked process's name as a token.",
 }
 _HEADERS: Final[Json] = {
     "type": "object",
@@ -182,11 +186,11 @@ def _add_event(event: type[Event], channels: Json, operations: Json) -> None:
 
 
 def _add_command(command: CommandContract, channels: Json, operations: Json) -> None:
-    which = f"{command.service}-{command.verb}" + ("-router" if command.per_router else "")
+    which = f"{command.service}-{command.verb}" + (f"-{command.per}" if command.per else "")
     name = f"command-{which}"
     reply = f"{name}-answer"
     asked = [command.request] if command.request else []
-    verb = per_router(command.verb, "{router}") if command.per_router else command.verb
+    verb = f"{command.verb}.{{{command.per}}}" if command.per else command.verb
     channels[name] = _channel(command_subject(command.service, verb), command.summary, asked)
     channels[reply] = {
         "address": None,

@@ -14,7 +14,7 @@ import msgspec
 from vipbus.contracts.asyncapi import bucket_documents, keys_of
 from vipbus.contracts.commands import COMMANDS, CommandContract
 from vipbus.contracts.events import EVENTS
-from vipbus.contracts.subjects import BUCKETS, command_subject, per_router
+from vipbus.contracts.subjects import BUCKETS, command_subject
 
 _HEAD = """\
 # What crosses the bus
@@ -35,7 +35,7 @@ def _summary(struct: type[msgspec.Struct]) -> str:
 
 
 def _verb(command: CommandContract) -> str:
-    return per_router(command.verb, "<router>") if command.per_router else command.verb
+    return f"{command.verb}.<{command.per}>" if command.per else command.verb
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final, Literal
+
 import msgspec
 
-from vipbus.contracts.state import Condition
+from vipbus.contracts.checks import Check
+from vipbus.contracts.limits import Counter, Time
+from vipbus.contracts.state import Condition, OperatorStateName, RoleName
 
 
 class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,174 @@ class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Handover(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask the active router of an instance to leave the role to another, without a gap."""
+
+    instance: str
+    to: str | None = None
+    """The router that is to follow; None: whoever is next."""
+
+
+class HandoverResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a handover."""
+
+    accepted: bool
+    router: str
+    reason: str = ""
+    """Why not, and what to do."""
+
+
+class ShowVrrp(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask what a router's instances do and have counted."""
+
+    instance: str | None = None
+    """None: all of them."""
+
+
+class Lateness(msgspec.Struct, frozen=True, kw_only=True):
+    """How late advertisements went out, in seconds; the quantiles are upper bounds of their buckets."""
+
+    count: int
+    p50: float
+    p99: float
+    max: float
+
+
+class TrackState(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tracked source says, and what it does to the instance."""
+
+    kind: str
+    name: str
+    up: bool | None
+    """None: not known yet."""
+    weight: int
+    """What it adds to the priority now."""
+    cause: str
+
+
+class InstanceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance as it runs, with its counters since the agent started."""
+
+    instance: str
+    role: RoleName
+    epoch: int
+    priority: int
+    effective_priority: int
+    interface: str
+    virtual_router_id: int
+    version: int
+    family: int
+    source: str
+    active_router: str | None
+    addresses: tuple[str, ...]
+    cause: str
+    since: Time
+    sync_group: str | None = None
+    faults: tuple[str, ...] = ()
+    tracks: tuple[TrackState, ...] = ()
+    sent: int = 0
+    received: int = 0
+    dropped: tuple[tuple[str, int], ...] = ()
+    """By reason."""
+    transitions: tuple[tuple[str, int], ...] = ()
+    """By role."""
+    lateness: Lateness | None = None
+    """None: it has advertised nothing yet."""
+
+
+class VrrpReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A router's instances."""
+
+    router: str
+    instances: tuple[InstanceReport, ...]
+    unclaimed: tuple[tuple[str, int], ...] = ()
+    """Packets that were for no instance here, by reason."""
+
+
+class Operate(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for a real server to be drained, disabled or enabled, whatever its checks say."""
+
+    real_server: str
+    """Address and port, or its token."""
+    virtual_server: str | None = None
+    """Address, port and protocol, or its token; None: every one that has this real server."""
+    state: OperatorStateName | None = None
+    """None: enable, that is, follow the verdicts again."""
+    by: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class OperateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it: the keys that were written."""
+
+    accepted: bool
+    keys: tuple[str, ...] = ()
+    reason: str = ""
+    """Why not, and what to do."""
+
+
+PROBE_BEGINS_WITHIN: Final = 5.0
+"""Seconds after which a probe on demand begins no more attempts and says what it left out."""
+PROBE_LONGEST: Final = 30.0
+"""Seconds that such a probe waits for one attempt, whatever the check's own timeout."""
+
+
+class ProbeNow(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask a replica to run the checks of real servers now and to tell each step."""
+
+    virtual_server: str
+    """Token."""
+    real_server: str | None = None
+    """Token; None: all of the pool."""
+    kind: str | None = None
+    """Only checks of this kind; None: all of them."""
+
+
+class ProbeTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A real server and what is to be tried there; an array of them is what a probe's process is told."""
+
+    real_server: str
+    """Token."""
+    checks: tuple[Check, ...]
+
+
+class ProbeStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an attempt: what was done or came, and when, in seconds since the attempt began."""
+
+    at: float
+    what: str
+
+
+class ProbeAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One check, tried once."""
+
+    real_server: str
+    """Token."""
+    kind: str
+    """The check's."""
+    where: str
+    """Where it went, as people write it: ``10.9.0.21:80``, ``http://10.9.0.21:80/health``."""
+    result: Literal["success", "failure", "local"]
+    cause: str
+    """In words, as a verdict has it; ``local``: why it could not be tried here."""
+    seconds: float
+    steps: tuple[ProbeStep, ...] = ()
+    weight: int | None = None
+    weight_added: int = 0
+    warning: str = ""
+
+
+class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replica found."""
+
+    prober: str
+    attempts: tuple[ProbeAttempt, ...] = ()
+    left_out: Counter = 0
+    """So many checks are not among them: their turn did not come in time, or the answer was full."""
+    reason: str = ""
+    """Why nothing was tried, and what to do."""
+
+
 class CommandContract(msgspec.Struct, frozen=True, kw_only=True):
     """One command: who serves it, what it takes (None: an empty body) and what it answers."""
 
@@ -30,8 +202,8 @@ class CommandContract(msgspec.Struct, frozen=True, kw_only=True):
     request: type[msgspec.Struct] | None
     answer: type[msgspec.Struct]
     summary: str
-    per_router: bool = False
-    """True: the router's token follows the verb, and whoever serves that router answers."""
+    per: Literal["router", "prober"] | None = None
+    """Whose token follows the verb: whoever serves that router, or is that prober, answers."""
 
 
 SERVICES: tuple[str, ...] = ("config-service", "vrrp-agent", "health-prober", "ipvs-programmer")
@@ -61,7 +233,46 @@ COMMANDS: tuple[CommandContract, ...] = (
         request=ReloadConfig,
         answer=ReloadResult,
         summary="Read one router's file again and apply it as a whole, or refuse it as a whole.",
-        per_router=True,
+        per="router",
+    ),
+    CommandContract(
+        service="config-service",
+        verb="operate",
+        request=Operate,
+        answer=OperateResult,
+        summary="Drain, disable or enable a real server; one config-service of the bus does it for all.",
+    ),
+    CommandContract(
+        service="vrrp-agent",
+        verb="handover",
+        request=Handover,
+        answer=HandoverResult,
+        summary="Leave an instance's role to another router without a gap; said to the active router.",
+        per="router",
+    ),
+    CommandContract(
+        service="vrrp-agent",
+        verb="take",
+        request=Handover,
+        answer=HandoverResult,
+        summary="Be the one that follows at the next priority 0; said to a backup by the router that leaves.",
+        per="router",
+    ),
+    CommandContract(
+        service="vrrp-agent",
+        verb="show",
+        request=ShowVrrp,
+        answer=VrrpReport,
+        summary="What the instances of a router do and have counted.",
+        per="router",
+    ),
+    CommandContract(
+        service="health-prober",
+        verb="probe",
+        request=ProbeNow,
+        answer=ProbeReport,
+        summary="Run the checks of a pool or of one real server now, from one replica; no verdict follows.",
+        per="prober",
     ),
 )
 """Every command there is."""

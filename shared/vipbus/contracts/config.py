@@ -8,63 +8,37 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from vipbus.contracts.checks import Check, Count, Damping
 from vipbus.contracts.limits import (
     Counter,
     Name,
     PersistenceSeconds,
     Port,
-    Retries,
     Seconds,
     Time,
     Weight,
     check_address,
 )
 from vipbus.contracts.tokens import address_token, name_token, virtual_server_token
+from vipbus.contracts.vrrp import (
+    SyncGroup,
+    TrackFile,
+    TrackProcess,
+    VrrpInstance,
+    VrrpScript,
+    VrrpSettings,
+)
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 Scheduler = Literal[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos"
 ]
 ForwardingMethod = Literal["NAT", "DR", "TUN"]
-
-
-class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """An address that moves with an instance: canonical text, prefix length, the device that holds it."""
-
-    address: str
-    prefix: int
-    dev: str
-
-    def __post_init__(self) -> None:
-        check_address(self.address)
-
-
-class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="vrrp-instance"):
-    """A VRRP virtual router on an interface (RFC 9568 section 6.1; keepalived.conf(5), vrrp_instance)."""
-
-    router: Name
-    name: Name
-    interface: str
-    virtual_router_id: int
-    priority: int = 100
-    version: Literal[2, 3] = 2
-    advert_int: float = 1.0
-    """Seconds between advertisements: whole ones in version 2, hundredths up to 40.95 in version 3."""
-    state: Literal["MASTER", "BACKUP"] = "BACKUP"
-    nopreempt: bool = False
-    virtual_ipaddress: tuple[VirtualAddress, ...] = ()
-
-    keys: ClassVar[str] = "<router>.vrrp-instance.<instance>"
-    """How `key` is built."""
-
-    @property
-    def key(self) -> str:
-        """Where this entity stands in the bucket ``config``."""
-        return f"{name_token(self.router)}.vrrp-instance.{name_token(self.name)}"
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
 class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="virtual-server"):
@@ -80,6 +54,11 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     """Seconds a client stays with its real server; None is no persistence."""
     instance: str | None = None
     """The instance that owns the address on this router; None: programmed whatever the roles."""
+    hold_below: Percent = 0
+    """Verdicts that would leave less than this share of the pool up are not followed: it is more likely that
+    the probers are blind. In percent of the checked real servers; 0: every verdict is followed."""
+    hold_window: Seconds = 60.0
+    """Only real servers that went down within this time count as one failure."""
 
     def __post_init__(self) -> None:
         check_address(self.address)
@@ -98,26 +77,6 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
         return f"{name_token(self.router)}.virtual-server.{self.id}"
 
 
-class TcpCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tcp"):
-    """One connect decides (keepalived.conf(5), TCP_CHECK). Times in seconds."""
-
-    address: str
-    port: Port
-    delay_loop: Seconds = 60.0
-    """Between the starts of two rounds; one that takes longer is followed by the next at once."""
-    connect_timeout: Seconds = 5.0
-    retry: Retries = 1
-    """Further attempts before a server that was up counts as down."""
-    delay_before_retry: Seconds = 1.0
-
-    def __post_init__(self) -> None:
-        check_address(self.address)
-
-
-Check = TcpCheck
-"""Every kind of check; a tagged union once there are several."""
-
-
 class RealServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="real-server"):
     """A pool's member and how it is checked; no check: it always counts as up."""
 
@@ -128,6 +87,14 @@ class RealServer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     port: Port
     weight: Weight = 1
     checks: tuple[Check, ...] = ()
+    alpha: bool = False
+    """True: it gets no traffic before a check has succeeded (keepalived.conf(5), alpha)."""
+    vantages: Count = 1
+    """So many replicas of the prober check it, and the majority decides."""
+    damping: Damping | None = None
+    suspect_after: Counter = 0
+    """So many inactive connections and no active one in a router's table are a hint that it is dead: it is
+    checked at once. 0: no hints are taken."""
 
     def __post_init__(self) -> None:
         check_address(self.address)
@@ -168,8 +135,27 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hea
         return f"{name_token(self.router)}.head"
 
 
-Entity = VrrpInstance | VirtualServer | RealServer
-ConfigDocument = VrrpInstance | VirtualServer | RealServer | Head
+Entity = (
+    VrrpInstance
+    | SyncGroup
+    | VrrpScript
+    | TrackFile
+    | TrackProcess
+    | VrrpSettings
+    | VirtualServer
+    | RealServer
+)
+ConfigDocument = (
+    VrrpInstance
+    | SyncGroup
+    | VrrpScript
+    | TrackFile
+    | TrackProcess
+    | VrrpSettings
+    | VirtualServer
+    | RealServer
+    | Head
+)
 
 
 def revision_digest(bodies: Mapping[str, bytes]) -> str:

@@ -94,6 +94,102 @@ class DualMasterSeen(Event, frozen=True, kw_only=True):
     """Which primary address goes on."""
 
 
+class DualMasterOver(Event, frozen=True, kw_only=True):
+    """The other master fell silent or yielded; this one has announced its addresses again."""
+
+    aggregate: ClassVar[str] = "instance"
+    verb: ClassVar[str] = "dual-master-over"
+    instance: str
+    other: str
+    lasted: float
+    """Seconds from the first to the last advertisement of the other."""
+
+
+class AddressYielded(Event, frozen=True, kw_only=True):
+    """A virtual address vanished from its interface, and the instance left the role to another router."""
+
+    aggregate: ClassVar[str] = "instance"
+    verb: ClassVar[str] = "address-yielded"
+    instance: str
+    address: str
+
+
+class SteppedDown(Event, frozen=True, kw_only=True):
+    """This router was stalled for longer than the others wait, and gave up its role before it spoke."""
+
+    aggregate: ClassVar[str] = "instance"
+    verb: ClassVar[str] = "stepped-down"
+    instance: str
+    late: float
+    """Seconds between the last advertisement and the moment at which the stall was noticed."""
+
+
+class HandedOver(Event, frozen=True, kw_only=True):
+    """An operator's handover began: priority 0 was sent, the addresses wait for the successor."""
+
+    aggregate: ClassVar[str] = "instance"
+    verb: ClassVar[str] = "handed-over"
+    instance: str
+    to: str | None
+    """The router that was asked to follow; None: whoever is next."""
+
+
+class TrackChanged(Event, frozen=True, kw_only=True):
+    """A tracked source went up or down, or its value changed."""
+
+    aggregate: ClassVar[str] = "track"
+    verb: ClassVar[str] = "changed"
+    kind: str
+    """interface, script, file, process, verdict, service."""
+    name: str
+    up: bool
+    value: int = 0
+    """Of a file, or a script's weight where it has one."""
+    cause: str
+    """In words: ``exit status 1``, ``timed out after 2 s``, ``killed by SIGSEGV``."""
+
+
+class ObjectRestored(Event, frozen=True, kw_only=True):
+    """A route or rule that somebody removed was put back."""
+
+    aggregate: ClassVar[str] = "instance"
+    verb: ClassVar[str] = "object-restored"
+    instance: str
+    what: str
+    """As iproute2 would print it."""
+
+
+class PoolHeld(Event, frozen=True, kw_only=True):
+    """Too much of a pool went down at once: the last state is kept, since the probers may be blind."""
+
+    aggregate: ClassVar[str] = "pool"
+    verb: ClassVar[str] = "held"
+    virtual_server: str
+    down: tuple[str, ...]
+    """Tokens of the real servers that are down and kept."""
+    of: int
+    """How many real servers of the pool are checked."""
+
+
+class PoolReleased(Event, frozen=True, kw_only=True):
+    """A pool that was held follows its verdicts again."""
+
+    aggregate: ClassVar[str] = "pool"
+    verb: ClassVar[str] = "released"
+    virtual_server: str
+    cause: str
+
+
+class DestinationSuspected(Event, frozen=True, kw_only=True):
+    """The kernel counts inactive connections to a real server and no active one: it may be dead."""
+
+    aggregate: ClassVar[str] = "destination"
+    verb: ClassVar[str] = "suspected"
+    virtual_server: str
+    real_server: str
+    inactive: int
+
+
 EVENTS: tuple[type[Event], ...] = (
     DriftRepaired,
     ConfigAccepted,
@@ -101,5 +197,14 @@ EVENTS: tuple[type[Event], ...] = (
     ServiceRestarted,
     AddressRestored,
     DualMasterSeen,
+    DualMasterOver,
+    AddressYielded,
+    SteppedDown,
+    HandedOver,
+    TrackChanged,
+    ObjectRestored,
+    PoolHeld,
+    PoolReleased,
+    DestinationSuspected,
 )
 """Every event there is."""

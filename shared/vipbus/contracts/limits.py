@@ -39,3 +39,16 @@ def check_address(address: str) -> None:
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
     except (OSError, ValueError):
         raise ValueError(f"{address!r} is no IP address") from None
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse what is no ``ADDRESS/LENGTH`` of IPv4 or IPv6.
+
+    Raises:
+        ValueError: it is none; decoding makes a ValidationError of it.
+    """
+    address, slash, length = prefix.partition("/")
+    check_address(address)
+    longest = 128 if ":" in address else 32
+    if not slash or not (length.isascii() and length.isdigit() and int(length) <= longest):
+        raise ValueError(f"{prefix!r} has no prefix length of 0-{longest}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ from vipbus.contracts.tokens import name_token
 RoleName = Literal["active", "backup", "fault", "stopped"]
 VerdictName = Literal["up", "down", "unknown"]
 Standby = Literal["clear", "warm"]
+OperatorStateName = Literal["drain", "disable"]
+"""drain: established connections go on, new ones go elsewhere (weight 0). disable: out of the table."""
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,9 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     epoch: Counter
     """Counts this router's role changes of this instance; it survives a restart."""
     priority: int
+    """As configured."""
+    effective_priority: int = 0
+    """With what the tracked sources add; what is advertised. 0: not known."""
     virtual_router_id: int
     interface: str
     addresses: tuple[str, ...]
@@ -36,6 +41,9 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
     active_router: str | None = None
     """The primary address of whoever is active on the wire, when another is."""
+    faults: tuple[str, ...] = ()
+    """Why it cannot take part, a line each."""
+    sync_group: str | None = None
 
     keys: ClassVar[str] = "<router>.<instance>"
     """How `key` is built."""
@@ -44,6 +52,14 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """Where this document stands in the bucket ``role``."""
         return f"{name_token(self.router)}.{name_token(self.instance)}"
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several probers says of a real server, where the majority says otherwise."""
+
+    prober: Name
+    verdict: VerdictName
+    cause: str
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +74,23 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     prober: Name
     lease: Counter
     """How far into the bucket ``member`` the prober had read when it wrote: a later owner's is greater."""
+    weight: Weight | None = None
+    """What a dynamic check says instead of the configured weight; None: nothing."""
+    weight_added: int = 0
+    """What checks add to the weight, or take from it."""
+    warning: str = ""
+    """What will be wrong soon: ``the certificate expires in 3 days``."""
+    voters: Counter = 1
+    """How many replicas of the prober were asked."""
+    minority: tuple[Vote, ...] = ()
+    """Those who say otherwise."""
+    penalty: Annotated[float, msgspec.Meta(ge=0, le=1e12)] = 0.0
+    """For flapping, at ``penalty_at`` (`vipbus.contracts.checks.Damping`)."""
+    penalty_at: Time | None = None
+    damped: bool = False
+    """True: it stays down until the penalty has decayed, also when its checks succeed."""
+    checked: VerdictName | None = None
+    """What its checks say while it is damped."""
 
     keys: ClassVar[str] = "<virtual-server>.<real-server>"
     """How `key` is built."""
@@ -65,6 +98,50 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """Where this document stands in the bucket ``health``."""
+        return f"{self.virtual_server}.{self.real_server}"
+
+
+class Opinion(msgspec.Struct, frozen=True, kw_only=True):
+    """What one replica says of a real server that several check; the one that leads it counts them."""
+
+    virtual_server: str
+    real_server: str
+    prober: Name
+    verdict: VerdictName
+    cause: str
+    since: Time
+    lease: Counter
+    """How far into the bucket ``member`` the prober had read when it wrote."""
+    weight: Weight | None = None
+    weight_added: int = 0
+    warning: str = ""
+
+    keys: ClassVar[str] = "<virtual-server>.<real-server>.<prober>"
+    """How `key` is built."""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``opinion``."""
+        return f"{self.virtual_server}.{self.real_server}.{name_token(self.prober)}"
+
+
+class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator said of a real server; it outranks every verdict. No document: nothing was said."""
+
+    virtual_server: str
+    real_server: str
+    state: OperatorStateName
+    by: Name
+    """Who, as the command was told."""
+    since: Time
+    why: str = ""
+
+    keys: ClassVar[str] = "<virtual-server>.<real-server>"
+    """How `key` is built."""
+
+    @property
+    def key(self) -> str:
+        """Where this document stands in the bucket ``operator``."""
         return f"{self.virtual_server}.{self.real_server}"
 
 
@@ -95,6 +172,8 @@ class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="k
     since: Time
     cause: str
     error: str = ""
+    held: tuple[str, ...] = ()
+    """Tokens of real servers that are down and stand in the table all the same, by ``hold_below``."""
 
     keys: ClassVar[str] = "<router>.virtual-server.<virtual-server>"
     """How `key` is built."""
@@ -139,6 +218,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     since: Time
     targets: Counter
     """How many real servers it leads."""
+    taken: Counter = 0
+    """The revision at which it was taken; 0 in the write that takes it. What its holder said before counts
+    no more."""
 
     keys: ClassVar[str] = "<prober>"
     """How `key` is built."""

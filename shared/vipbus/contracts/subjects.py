@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from vipbus.contracts.config import ConfigDocument
-from vipbus.contracts.state import Member, Role, TableDocument, Verdict
+from vipbus.contracts.state import Member, OperatorState, Opinion, Role, TableDocument, Verdict
 
 T = TypeVar("T")
 
@@ -43,8 +43,11 @@ TABLE: Final[Bucket[TableDocument]] = Bucket(
     "ipvs-programmer",
 )
 MEMBER: Final = Bucket("member", Member, "health-prober", history=1, leases=True)
+# its values do not expire, but their marks do: replicas have new names each time, and marks would pile up
+OPINION: Final = Bucket("opinion", Opinion, "health-prober", history=1, leases=True)
+OPERATOR: Final = Bucket("operator", OperatorState, "config-service")
 
-BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER)  # type: ignore[assignment]  # Bucket is invariant
+BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER, OPINION, OPERATOR)  # type: ignore[assignment]  # Bucket is invariant
 
 HISTORY_STREAM: Final = "vipbus_history"
 EVENT_SUBJECTS: Final = "vipbus.event.>"
@@ -58,3 +61,8 @@ def command_subject(service: str, verb: str) -> str:
 def per_router(verb: str, router_token: str) -> str:
     """Name a verb as it is said to one router: ``reload.router-a``."""
     return f"{verb}.{router_token}"
+
+
+def per_prober(verb: str, prober_token: str) -> str:
+    """Name a verb as it is said to one replica of the prober: ``probe.p1``."""
+    return f"{verb}.{prober_token}"

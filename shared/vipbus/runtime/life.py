@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings
 from vipbus.runtime.supervision import RESTARTED
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
 """Bad settings, bad configuration, no bus to be found: starting again without a change will not help."""
+BUS_PROBLEM = "the bus at "
+"""How every problem begins that is the bus's and not the service's own."""
 EXIT_RESTART = 75
 """Start me again (EX_TEMPFAIL, sysexits.h): the bus closed this client for good."""
 
@@ -97,7 +100,7 @@ def run(service: str, settings: Settings, work: Work, *, waits_for: tuple[str, .
     """
     flush = prepare(service, settings)
     try:
-        return asyncio.run(_run(service, settings, work, waits_for))
+        return run_to_end(_run(service, settings, work, waits_for))
     except FatalError as error:
         log.error("%s", error)  # noqa: TRY400  # the line is the message; a traceback helps nobody
         return error.status
@@ -171,11 +174,11 @@ def connect(service: str, settings: Settings, readiness: Readiness) -> Life:
 
 def _bus_problem(bus: Bus) -> str:
     if not bus.connected:
-        return f"the bus at {bus.address} is away: {bus.problem}"
+        return f"{BUS_PROBLEM}{bus.address} is away: {bus.problem}"
     if bus.not_taken:
         from vipbus.bus.connection import TO_DO_ABOUT_WRITES  # noqa: PLC0415  # nats is there already
 
-        return f"the bus at {bus.address} takes no writes: {bus.not_taken}; {TO_DO_ABOUT_WRITES}"
+        return f"{BUS_PROBLEM}{bus.address} takes no writes: {bus.not_taken}; {TO_DO_ABOUT_WRITES}"
     return ""
 
 

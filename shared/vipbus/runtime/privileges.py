@@ -24,8 +24,12 @@ _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 class Capability(IntEnum):
     """The capabilities that some process of a router needs."""
 
+    CHOWN = 0
     DAC_OVERRIDE = 1
     DAC_READ_SEARCH = 2
+    KILL = 5
+    SETGID = 6
+    SETUID = 7
     NET_ADMIN = 12
     NET_RAW = 13
     IPC_LOCK = 14
@@ -96,6 +100,24 @@ def before_exec(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     return run
+
+
+def lay_aside(capabilities: Iterable[Capability]) -> None:
+    """Take capabilities out of effect in this thread and in those that it starts from now on.
+
+    They stay permitted, so that a program which this process execs as root, or with ambient capabilities, has
+    them: under no_new_privs an exec gives nothing that was not permitted before (capabilities(7), prctl(2)).
+    What the system refuses changes nothing: a process without them needs to lay nothing aside.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = _Header(_LINUX_CAPABILITY_VERSION_3, 0)
+    data = (_Data * 2)()
+    if libc.capget(ctypes.byref(header), data) != 0:
+        return
+    for capability in capabilities:
+        word, bit = divmod(int(capability), 32)
+        data[word].effective &= ~(1 << bit)
+    libc.capset(ctypes.byref(header), data)
 
 
 def _clear_inheritable(libc: ctypes.CDLL, kept: frozenset[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +11,14 @@ from vipbus.contracts import (
     ConfigDocument,
     Head,
     RealServer,
+    SyncGroup,
+    TrackFile,
+    TrackProcess,
     VirtualServer,
+    VrrpConfiguration,
     VrrpInstance,
+    VrrpScript,
+    VrrpSettings,
     name_token,
     revision_digest,
 )
@@ -26,7 +32,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """One whole accepted configuration of one router."""
 
     head: Head
-    instances: tuple[VrrpInstance, ...]
+    vrrp: VrrpConfiguration
     virtual_servers: tuple[VirtualServer, ...]
     real_servers: tuple[RealServer, ...]
     trace: TraceContext | None = None
@@ -36,6 +42,11 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     def router(self) -> str:
         """Whose configuration it is, as the operator wrote the name."""
         return self.head.router
+
+    @property
+    def instances(self) -> tuple[VrrpInstance, ...]:
+        """The instances, by key."""
+        return self.vrrp.instances
 
 
 class Revisions:
@@ -95,8 +106,24 @@ def _whole_revision(
     values = [own[key].value for key in sorted(own)]
     return Revision(
         head=head,
-        instances=tuple(value for value in values if isinstance(value, VrrpInstance)),
+        vrrp=vrrp_configuration(head.router, head.revision, values),
         virtual_servers=tuple(value for value in values if isinstance(value, VirtualServer)),
         real_servers=tuple(value for value in values if isinstance(value, RealServer)),
         trace=head_entry.trace,
+    )
+
+
+def vrrp_configuration(router: str, revision: int, values: Iterable[object]) -> VrrpConfiguration:
+    """Gather what vrrp-agent works from, out of a router's entities; defaults where no settings are given."""
+    values = tuple(values)
+    settings = [value for value in values if isinstance(value, VrrpSettings)]
+    return VrrpConfiguration(
+        router=router,
+        revision=revision,
+        settings=settings[0] if settings else VrrpSettings(router=router),
+        instances=tuple(value for value in values if isinstance(value, VrrpInstance)),
+        groups=tuple(value for value in values if isinstance(value, SyncGroup)),
+        scripts=tuple(value for value in values if isinstance(value, VrrpScript)),
+        files=tuple(value for value in values if isinstance(value, TrackFile)),
+        processes=tuple(value for value in values if isinstance(value, TrackProcess)),
     )

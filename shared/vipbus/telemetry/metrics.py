@@ -7,6 +7,8 @@ that are imported when the first scrape or the first export needs them.
 from __future__ import annotations
 
 import bisect
+import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -50,6 +52,11 @@ class Metric:
         """Read the present value; 0 when it was never set."""
         return self.values.get(_labels(labels), 0.0)
 
+    def samples(self) -> list[tuple[dict[str, str], float]]:
+        """Read every value with its labels, as they were at one moment; for any thread."""
+        # a copy is made in one step: whoever counts in another thread may add a label set meanwhile
+        return [(dict(labels), value) for labels, value in self.values.copy().items()]
+
 
 class Counter(Metric):
     """Only rises."""
@@ -72,6 +79,12 @@ class Gauge(Metric):
     def set(self, value: float, **labels: str) -> None:
         """Set the present value."""
         self.values[_labels(labels)] = value
+
+    def raise_to(self, value: float, **labels: str) -> None:
+        """Set the value unless the present one is higher: the largest that was ever seen."""
+        key = _labels(labels)
+        if value > self.values.get(key, 0.0):
+            self.values[key] = value
 
     def clear(self) -> None:
         """Forget every label set, before a whole picture is set anew."""
@@ -106,6 +119,37 @@ class Histogram(Metric):
         distribution.sum += value
         if self.forward is not None:
             self.forward(value, labels)
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count many observations without labels, each at a fraction of the price."""
+        distribution = self.distributions.get(())
+        if distribution is None:
+            distribution = self.distributions[()] = Distribution([0] * (len(self.bounds) + 1))
+        bounds, counts = self.bounds, distribution.counts
+        for value in values:
+            counts[bisect.bisect_left(bounds, value)] += 1
+        distribution.sum += sum(values)
+        if self.forward is not None:
+            for value in values:
+                self.forward(value, {})
+
+    def count(self, **labels: str) -> int:
+        """Read how many observations there were."""
+        distribution = self.distributions.get(_labels(labels))
+        return sum(distribution.counts) if distribution is not None else 0
+
+    def quantile(self, share: float, **labels: str) -> float | None:
+        """Read a bound that at least this share of the observations (0 to 1) do not exceed.
+
+        It is the upper bound of a bucket, infinity beyond the last; None when nothing was observed.
+        """
+        distribution = self.distributions.get(_labels(labels))
+        counts = list(distribution.counts) if distribution is not None else []
+        wanted = share * sum(counts)
+        for bound, seen in zip((*self.bounds, math.inf), itertools.accumulate(counts), strict=False):
+            if seen and seen >= wanted:
+                return bound
+        return None
 
 
 class Registry:

@@ -87,7 +87,7 @@ def test_everything_that_exists_is_in_it() -> None:
     for event in EVENTS:
         assert f"event-{event.aggregate}-{event.verb}" in made["channels"]
     for command in COMMANDS:
-        which = f"{command.service}-{command.verb}" + ("-router" if command.per_router else "")
+        which = f"{command.service}-{command.verb}" + (f"-{command.per}" if command.per else "")
         assert f"serve-{which}" in made["operations"]
 
 
@@ -97,6 +97,9 @@ def test_a_command_to_one_router_names_it_in_its_subject() -> None:
     channel = made["channels"]["command-config-service-reload-router"]
     assert channel["address"] == "vipbus.cmd.config-service.reload.{router}"
     assert set(channel["parameters"]) == {"router"}
+    channel = made["channels"]["command-health-prober-probe-prober"]
+    assert channel["address"] == "vipbus.cmd.health-prober.probe.{prober}"
+    assert set(channel["parameters"]) == {"prober"}
 
 
 @pytest.mark.parametrize(
