@@ -13,19 +13,21 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from vipbus.contracts import CONFIG, ROLE, TABLE, InstanceTable, Role, name_token
+from vipbus.contracts import ROLE, Role, name_token
 from vipbus.runtime import life
+from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.readiness import Readiness
-from vipbus.runtime.revision import Revisions
 from vipbus.runtime.settings import Settings
 from vipbus.runtime.supervision import RESTARTED
 from vipbus.telemetry import trace
-from vrrp_agent import addresses, saved
+from vrrp_agent import writing
+from vrrp_agent.bus_sources import BusSources
+from vrrp_agent.commands import Commands
 from vrrp_agent.exchange import (
     AddressesLoaded,
+    Answer,
     BusLost,
     Command,
-    Configure,
     EventReport,
     Failed,
     Finished,
@@ -34,22 +36,20 @@ from vrrp_agent.exchange import (
     Report,
     RoleReport,
     Settled,
-    TableSeen,
+    Shown,
     TakeoverReport,
 )
+from vrrp_agent.followers import Followers
 from vrrp_agent.traces import Takeovers
 
 if TYPE_CHECKING:
-    from vipbus.bus import Bus, Follow, StateWriter
-    from vipbus.contracts import ConfigDocument, TableDocument
+    from vipbus.bus import Bus, StateWriter
     from vipbus.runtime.life import Life
 
 log = logging.getLogger(__name__)
 
 _LAST_WRITES = 0.5
 """Seconds that the end waits for the last roles to be written."""
-_CALM = 0.01
-"""Seconds between a change of the configuration and the look at it."""
 _END = 3.0
 """Seconds that the end waits for this thread."""
 _RETRY = 1.0
@@ -66,7 +66,6 @@ class Bridge:
         """Reports from the loop."""
         self._inbox = inbox
         self._settings = settings
-        self._router = router
         self._readiness = readiness
         self._life: Life | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,11 +73,11 @@ class Bridge:
         self._finishing = False
         self._takeovers = Takeovers()
         self._roles: dict[str, Role] = {}
-        self._answers: dict[str, int] = {}
-        self._saved: saved.Saved | None = None
-        self._head = b""
-        """The head that was taken last, as it came."""
-        self._looking: asyncio.TimerHandle | None = None
+        self._commands = Commands(router, inbox, lambda: self._roles)
+        self._sources = BusSources(inbox)
+        self._followers = Followers(
+            router=router, state_dir=settings.state_dir, inbox=inbox, on_revision=self._sources.track
+        )
         self._thread = threading.Thread(target=self._main, name="bus", daemon=True)
 
     @property
@@ -105,14 +104,14 @@ class Bridge:
 
     def _main(self) -> None:
         try:
-            addresses.load()
+            writing.load()
         except ImportError as error:
             self._inbox.put(Failed(f"vrrp-agent needs pyroute2 ({error}): pip install vipbus[vrrp-agent]"))
             return
         self._inbox.put(AddressesLoaded())
         flush = life.export("vrrp-agent", self._settings)
         try:
-            asyncio.run(self._sessions())
+            run_to_end(self._sessions())
         except Exception:
             # the election goes on without a bus; whoever asks sees the service not ready
             log.exception("the bus thread ended")
@@ -153,17 +152,14 @@ class Bridge:
         from vipbus.bus import StateWriter  # noqa: PLC0415  # nats was imported by the connection
 
         bus = connected.bus
-        token = name_token(self._router)
-        revisions = Revisions()
-        self._readiness.revisions_from(revisions.numbers)
-        config = bus.follow(CONFIG, f"{token}.>", on_change=lambda: self._config_changed(config, revisions))
-        table = bus.follow(TABLE, f"{token}.instance.>", on_change=lambda: self._table_changed(table))
+        self._followers.follow(bus, self._readiness)
+        self._sources.open(bus)
         writer = StateWriter(bus, ROLE)
         for role in self._roles.values():
             writer.set(role.key, role, trace.record("reconnect"))
         bus.on_change.append(lambda: None if bus.connected else self._inbox.put(BusLost()))
         bus.start()
-        connected.serve()
+        connected.serve(self._commands.served_on(bus))
         closed = asyncio.ensure_future(bus.closed.wait())
         while not closed.done():
             reported = asyncio.ensure_future(self._reported.wait())
@@ -177,55 +173,13 @@ class Bridge:
         if bus.connected:
             await writer.flushed(_LAST_WRITES)
         closed.cancel()
+        self._sources.close()
         await writer.close()
         await bus.close()
         if not self._finishing:
             # the election must not suffer for a credential: no restart of the process
             self._readiness.problem("no bus", f"no more of the bus at {bus.address}: {bus.ending}")
             await self._pause()
-
-    # ---- from the bus
-
-    def _config_changed(self, follow: Follow[ConfigDocument], revisions: Revisions) -> None:
-        """Look at the configuration soon: thousands of entities may come before their head does."""
-        head = follow.entries.get(f"{name_token(self._router)}.head")
-        if head is None or head.body == self._head or self._looking is not None:
-            return
-        loop = asyncio.get_running_loop()
-        self._looking = loop.call_later(_CALM, self._look_at_config, follow, revisions)
-
-    def _look_at_config(self, follow: Follow[ConfigDocument], revisions: Revisions) -> None:
-        """Hand a new whole revision to the loop; a bus without one is no order to stop."""
-        self._looking = None
-        token = name_token(self._router)
-        revisions.update(follow.entries, self._router)
-        revision = revisions.routers.get(token)
-        head = follow.entries.get(f"{token}.head")
-        if revision is None or head is None or revision.head != head.value:
-            return  # not whole yet
-        self._head = head.body
-        new = saved.Saved(router=self._router, revision=revision.head.revision, instances=revision.instances)
-        if new == self._saved:
-            return
-        self._saved = new
-        self._inbox.put(Configure(revision=new.revision, instances=new.instances, trace=revision.trace))
-        saved.save(self._settings.state_dir, new)
-
-    def _table_changed(self, follow: Follow[TableDocument]) -> None:
-        before, self._answers = self._answers, {key: each.revision for key, each in follow.entries.items()}
-        for key, entry in follow.entries.items():
-            answer = entry.value
-            if before.get(key) == entry.revision or not isinstance(answer, InstanceTable):
-                continue
-            if answer.armed or answer.error:
-                self._inbox.put(
-                    TableSeen(
-                        instance=name_token(answer.instance),
-                        epoch=answer.epoch,
-                        error=answer.error,
-                        trace=entry.trace,
-                    )
-                )
 
     # ---- from the loop
 
@@ -244,6 +198,8 @@ class Bridge:
                 key = f"{name_token(config.router)}.{name_token(config.name)}"
                 self._roles.pop(key, None)
                 writer.delete(key, trace.record("forget instance"))
+            case Answer() | Shown():
+                self._commands.answered(report)
             case Finished():
                 self._takeovers.abandon()
 
@@ -255,6 +211,7 @@ def _role(report: RoleReport) -> Role:
         role=report.role,
         epoch=report.epoch,
         priority=report.config.priority,
+        effective_priority=report.effective_priority,
         virtual_router_id=report.config.virtual_router_id,
         interface=report.config.interface,
         addresses=tuple(each.address for each in report.config.virtual_ipaddress),
@@ -262,4 +219,6 @@ def _role(report: RoleReport) -> Role:
         since=datetime.fromtimestamp(report.since, UTC),
         cause=report.cause,
         active_router=report.active_router,
+        faults=report.faults,
+        sync_group=report.sync_group,
     )

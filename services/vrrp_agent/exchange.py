@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from vipbus.contracts import Event, RoleName, VrrpInstance
+from vipbus.contracts import Event, RoleName, TrackState, VrrpConfiguration, VrrpInstance
 from vipbus.telemetry.trace import TraceContext
+from vrrp_agent.tracking.sources import SourceSeen
 
 T = TypeVar("T")
 
@@ -21,10 +22,11 @@ ArmOutcome = Literal["armed", "failed", "timeout", "no bus"]
 
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True):
-    """Run these instances from now on."""
+    """Run this configuration from now on."""
 
-    revision: int
-    instances: tuple[VrrpInstance, ...]
+    configuration: VrrpConfiguration
+    secrets: Mapping[str, str] = {}
+    """Values by the references that stand in the configuration (`vipbus.runtime.secrets`)."""
     trace: TraceContext | None = None
 
 
@@ -46,6 +48,10 @@ class AddressesLoaded(msgspec.Struct, frozen=True):
     """What writes addresses is imported."""
 
 
+class Worked(msgspec.Struct, frozen=True):
+    """Something was done in the background: devices, kernel switches or rules may be others now."""
+
+
 class Settled(msgspec.Struct, frozen=True):
     """Everything is imported: what exists now stays for good."""
 
@@ -60,7 +66,45 @@ class Leave(msgspec.Struct, frozen=True):
     """Stop: leave every virtual router gracefully; a second time, at once."""
 
 
-Command = Configure | TableSeen | BusLost | AddressesLoaded | Settled | Failed | Leave
+class HandOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave an instance's role to another router and stay as its backup; answered by an `Answer`."""
+
+    instance: str
+    """The instance's token."""
+    to: str | None
+    """The router that was asked to follow, and said that it would; None: whoever is next."""
+    ticket: int
+    """Comes back in the answer."""
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """Follow at the next priority 0 at once instead of after the skew; answered by an `Answer`."""
+
+    instance: str
+    """The instance's token."""
+    ticket: int
+
+
+class Show(msgspec.Struct, frozen=True, kw_only=True):
+    """Say how every instance is; answered by a `Shown`."""
+
+    ticket: int
+
+
+Command = (
+    Configure
+    | TableSeen
+    | BusLost
+    | AddressesLoaded
+    | Worked
+    | Settled
+    | Failed
+    | Leave
+    | SourceSeen
+    | HandOver
+    | Take
+    | Show
+)
 
 
 # ---- to the bus thread
@@ -81,6 +125,11 @@ class RoleReport(msgspec.Struct, frozen=True, kw_only=True):
     """False: the same role, told again."""
     started_ns: int
     """Nanoseconds since 1970 at which the cause was seen."""
+    effective_priority: int = 0
+    """With what the tracked sources add; 0: not known."""
+    faults: tuple[str, ...] = ()
+    """Why it cannot take part, a line each."""
+    sync_group: str | None = None
     parent: TraceContext | None = None
     """Of the configuration that caused it, where one did."""
 
@@ -117,7 +166,40 @@ class Finished(msgspec.Struct, frozen=True):
     """The loop has ended: write what is left and end too."""
 
 
-Report = RoleReport | TakeoverReport | EventReport | Forgotten | Finished
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a `HandOver` or a `Take`: begun, or refused."""
+
+    ticket: int
+    problem: str = ""
+    """Why it is refused, and what to do; empty: it has begun."""
+
+
+class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance as it was when the loop was asked; its counters are read from the metrics."""
+
+    config: VrrpInstance
+    role: RoleName
+    epoch: int
+    effective_priority: int
+    source: str
+    """This router's primary address; empty: none is known."""
+    active_router: str | None
+    cause: str
+    since: float
+    """Seconds since 1970."""
+    sync_group: str | None = None
+    faults: tuple[str, ...] = ()
+    tracks: tuple[TrackState, ...] = ()
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """How every instance is."""
+
+    ticket: int
+    states: tuple[InstanceState, ...]
+
+
+Report = RoleReport | TakeoverReport | EventReport | Forgotten | Finished | Answer | Shown
 
 
 class Mailbox(Generic[T]):

@@ -55,7 +55,7 @@ def identity(instance: VrrpInstance) -> bytes:
 
 def virtual_router(instance: VrrpInstance) -> int:
     """Name the virtual router on the wire: what was active in one is not active in another."""
-    text = f"{instance.interface}\0{instance.virtual_router_id}\0{instance.version}"
+    text = f"{instance.interface}\0{instance.virtual_router_id}\0{instance.version}\0{instance.family}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 

@@ -3,80 +3,104 @@
 ``decide(state, event, now)`` gives the next state and what is to be done, in order. Where it goes beyond the
 RFC, keepalived's behaviour is the rule, and the order of work at a transition is the design's: the
 advertisement goes out first, the addresses come when the table behind them is armed, and they go first.
+What an advertisement means is in `hearing`, what a deadline means in `waiting`, what a change of role
+consists of in `transitions`, what a stall does in `stalling`, how a role is left on purpose in
+`leaving`.
 """
 
 from __future__ import annotations
 
-import socket
+import hashlib
 
 from msgspec.structs import replace
 
-from vipbus.contracts import VrrpInstance
-from vrrp_agent.model import (
-    Action,
-    AddAddresses,
-    AddressLost,
+from vipbus.contracts import VirtualAddress
+from vrrp_agent.actions import (
+    AddObjects,
+    Announce,
+    RemoveObjects,
+    ReportRestored,
+    ReportYielded,
+    SendAdvertisement,
+)
+from vrrp_agent.events import (
     AddressTaken,
     AdvertisementReceived,
-    Announce,
     ArmingOver,
+    Follow,
+    GroupActive,
+    GroupArmed,
+    GroupBackup,
+    GroupFaults,
+    HandOver,
     Happening,
-    Instance,
-    LinkDown,
-    LinkUp,
-    Phase,
+    ObjectsLost,
     Reconfigured,
-    RemoveAddresses,
-    ReportDualMaster,
-    ReportRestored,
-    Rival,
-    SendAdvertisement,
-    SendGratuitousArp,
     Started,
     Stop,
+    Surroundings,
     TimerExpired,
-    WatchForSuccessor,
 )
-from vrrp_agent.packet import Advertisement
-from vrrp_agent.timing import ARM_TIMEOUT, IN_FLIGHT, MARGIN, RESUME_DELAY, master_down, skew, succession
-from vrrp_agent.transitions import (
-    OWNER,
-    Decision,
-    armed,
-    become_backup,
-    change,
-    contend,
-    release,
-    take_from,
-    take_over,
+from vrrp_agent.hearing import received
+from vrrp_agent.leaving import address_taken, hand_over, let_go, stop
+from vrrp_agent.model import HOLDING, OWNER, SPEAKING, Burst, Instance, Phase
+from vrrp_agent.stalling import stalled, step_down
+from vrrp_agent.timing import (
+    ARM_TIMEOUT,
+    EXPECTED,
+    MARGIN,
+    RESUME_DELAY,
+    longest_skew,
+    master_down,
+    skew,
 )
+from vrrp_agent.transitions import Decision, armed, become_backup, contend, fail, garp, refresh_later, release
+from vrrp_agent.waiting import expired, take
 
 
-def decide(state: Instance, event: Happening, now: float) -> Decision:  # noqa: C901  # one row an event
+def decide(state: Instance, event: Happening, now: float) -> Decision:  # noqa: C901, PLR0912  # one row an event
     """Say what an event means: the next state, and what to do in this order."""
     if state.phase is Phase.STOPPED:
         return state, ()
+    if stalled(state, now):
+        # before anything else, whatever it is: each of them could make it speak, or announce its addresses
+        state, actions = step_down(state, now)
+        state, more = decide(state, event, now)
+        return state, (*actions, *more)
     match event:
         case AdvertisementReceived(advertisement):
-            return _received(state, advertisement, now)
+            return received(state, advertisement, now)
         case TimerExpired():
-            return _expired(state, now)
+            return expired(state, now)
         case ArmingOver(epoch):
-            return armed(state, now) if state.phase is Phase.ARMING and epoch == state.epoch else (state, ())
+            return _arming_over(state, epoch, now)
         case Started():
             return _start(state, event, now)
-        case LinkUp(source):
-            return _link_up(state, source, now)
-        case LinkDown(cause):
-            return _link_down(state, cause)
-        case AddressLost(address):
-            return _address_lost(state, address)
+        case Surroundings():
+            after = replace(state, source=event.source, faults=event.faults, weight=event.weight)
+            return _settle(state, after, now)
+        case GroupFaults(faults):
+            return _settle(state, replace(state, group_faults=faults), now)
+        case GroupActive():
+            return take(state, now) if state.phase is Phase.BACKUP and state.wants else (state, ())
+        case GroupArmed():
+            waits = state.phase is Phase.ARMING and (state.ready or state.advert_at is None)
+            return armed(state, now) if waits else (state, ())
+        case GroupBackup(cause):
+            return _group_backup(state, cause, now)
+        case ObjectsLost():
+            return _objects_lost(state, event, now)
         case AddressTaken(address):
-            return _address_taken(state, address, now)
-        case Reconfigured(config):
-            return _reconfigure(state, config, now)
+            return address_taken(state, address, now)
+        case Reconfigured():
+            return _reconfigure(state, event, now)
+        case HandOver(to):
+            return hand_over(state, to, now)
+        case Follow():
+            follows = state.phase is Phase.BACKUP
+            return replace(state, follow_until=now + EXPECTED if follows else None), ()
         case Stop():
-            return _stop(state, event, now)
+            return stop(state, event, now)
 
 
 # ---- beginning
@@ -84,11 +108,11 @@ def decide(state: Instance, event: Happening, now: float) -> Decision:  # noqa: 
 
 def _start(state: Instance, event: Started, now: float) -> Decision:
     # an owner's addresses may be the host's own: what is there before it begins is left alone
-    leftovers = RemoveAddresses(() if state.config.priority == OWNER else state.addresses)
-    if event.problem:
-        state, announce = change(state, Phase.FAULT, event.problem)
-        return state, (leftovers, announce)
-    state = replace(state, source=event.source)
+    leftovers = RemoveObjects(() if state.config.priority == OWNER else state.objects)
+    state = replace(state, source=event.source, faults=event.faults, weight=event.weight)
+    if state.trouble:
+        state, actions = fail(state)
+        return state, (leftovers, *actions)
     if event.adopted:
         # same epoch: for everybody else nothing happened
         state = replace(
@@ -98,225 +122,141 @@ def _start(state: Instance, event: Started, now: float) -> Decision:
             active_interval=state.config.advert_int,
             active_since=now,
             advert_at=now + state.config.advert_int,
-            garp_at=(now + RESUME_DELAY,),
+            garp_at=(Burst(now + RESUME_DELAY, state.config.garp.master_repeat),),
         )
-        return state, (
-            SendAdvertisement(state.config.priority),
-            AddAddresses(state.addresses),
+        return refresh_later(state, now), (
+            SendAdvertisement(state.priority),
+            AddObjects(state.objects),
             Announce(state.role, state.epoch, state.cause),
         )
     state, actions = contend(state, now, "started")
     return state, (leftovers, *actions)
 
 
-# ---- what the wire says
+def _arming_over(state: Instance, epoch: int, now: float) -> Decision:
+    if state.phase is not Phase.ARMING or epoch != state.epoch:
+        return state, ()
+    if state.group is not None and state.advert_at is None:
+        # whoever serves gives up its whole group at the first word of one member: every table comes first
+        return replace(state, ready=True), ()
+    return armed(state, now)
 
 
-def _preempts(config: VrrpInstance) -> bool:
-    """Say whether it takes over from a lower priority; keepalived voids nopreempt with state MASTER."""
-    return not config.nopreempt or config.state == "MASTER" or config.priority == OWNER
+# ---- what it depends on
 
 
-def _rank(priority: int, address: str) -> tuple[int, bytes]:
-    """Order routers by priority, then by address (RFC 9568 section 6.4.3)."""
-    return priority, socket.inet_aton(address)
-
-
-def _received(state: Instance, advertisement: Advertisement, now: float) -> Decision:
+def _settle(before: Instance, state: Instance, now: float) -> Decision:
+    """Compare what keeps it from taking part, and its priority, with what was before."""
     match state.phase:
-        case Phase.BACKUP:
-            return _received_as_backup(state, advertisement, now)
-        case Phase.ARMING | Phase.ACTIVE:
-            return _received_as_active(state, advertisement, now)
-        case Phase.LEAVING if advertisement.priority > 0:
-            # its advertisement comes first and its addresses a moment later: its gratuitous ARP ends the wait
-            until = now + ARM_TIMEOUT + MARGIN
-            state = replace(state, leave_by=until if state.leave_by is None else min(until, state.leave_by))
+        case Phase.STARTING:
+            return state, ()
+        case Phase.FAULT if state.trouble == before.trouble:
+            return state, ()
+        case Phase.FAULT if state.trouble:
+            state = replace(state, cause="; ".join(state.trouble))
+            return state, (Announce(state.role, state.epoch, state.cause),)
+        case Phase.FAULT:
+            return contend(state, now, "it can take part again")
+        case Phase.LEAVING if state.trouble and not state.handing_over:
+            return release(state, state.cause)
+    if state.trouble:
+        return fail(state)
+    if state.priority == before.priority:
+        return state, ()
+    state, actions = _retime(before, state, now)
+    return state, (*actions, Announce(state.role, state.epoch, state.cause))
+
+
+def _retime(before: Instance, state: Instance, now: float) -> Decision:
+    """Change a running deadline to what another priority or interval makes of it."""
+    if before.down_at is not None and not before.wants:
+        # the silence so far counts: only its length is another
+        began = before.down_at - _down_interval(before)
+        state = replace(state, down_at=max(now, began + _down_interval(state)))
+    if before.advert_at is None:
+        return state, ()
+    state = replace(
+        state,
+        active_interval=state.config.advert_int,
+        advert_at=min(before.advert_at, now + state.config.advert_int),
+    )
+    changed = state.priority != before.priority
+    return state, (SendAdvertisement(state.priority),) if changed else ()
+
+
+def _down_interval(state: Instance) -> float:
+    return master_down(state.config, state.priority, state.active_interval)
+
+
+def _group_backup(state: Instance, cause: str, now: float) -> Decision:
+    if state.phase is Phase.LEAVING and state.handing_over:
+        # whoever follows one of them follows all, each when the table behind it is armed
+        return let_go(state, now + ARM_TIMEOUT + MARGIN), ()
+    if state.phase in SPEAKING:
+        apart = _apart(state)
+        state, actions = become_backup(replace(state, active_router=None, active_priority=0), now, cause)
+        return replace(state, apart=apart, down_at=now + _down_interval(state) + apart), actions
+    if state.phase is Phase.BACKUP and state.wants:
+        return replace(state, wants=False, down_at=now + _down_interval(state)), ()
     return state, ()
 
 
-def _received_as_backup(state: Instance, advertisement: Advertisement, now: float) -> Decision:
-    config = state.config
-    if advertisement.priority == 0:
-        return replace(state, active_priority=0, down_at=now + skew(config, state.active_interval)), ()
-    announce: tuple[Action, ...] = ()
-    state = replace(state, active_priority=advertisement.priority)
-    if advertisement.source != state.active_router:
-        state = replace(
-            state,
-            active_router=advertisement.source,
-            cause=f"{advertisement.source} is active with priority {advertisement.priority}",
-        )
-        announce = (Announce(state.role, state.epoch, state.cause),)
-    if advertisement.priority >= config.priority or not _preempts(config):
-        interval = advertisement.interval if config.version == 3 else config.advert_int
-        state = replace(state, active_interval=interval, down_at=now + master_down(config, interval))
-    return state, announce
+def _apart(state: Instance) -> float:
+    """Give some seconds up to the longest skew, others on each router and in each epoch.
+
+    Two groups that take over at once and yield on one member each would wait equally long and meet again,
+    without end.
+    """
+    seed = f"{state.source} {state.epoch}".encode()
+    part = int.from_bytes(hashlib.blake2b(seed, digest_size=2).digest(), "big") / 65536
+    return part * longest_skew(state.config)
 
 
-def _received_as_active(state: Instance, advertisement: Advertisement, now: float) -> Decision:
-    config = state.config
-    if advertisement.priority == 0:
-        state = replace(state, advert_at=now + config.advert_int)
-        return state, (SendAdvertisement(config.priority),)
-    theirs = _rank(advertisement.priority, advertisement.source)
-    if theirs > _rank(config.priority, state.source):
-        state = replace(
-            state,
-            active_router=advertisement.source,
-            active_interval=advertisement.interval if config.version == 3 else config.advert_int,
-        )
-        return become_backup(
-            state,
-            now,
-            f"{advertisement.source} advertises priority {advertisement.priority}, ours is {config.priority}",
-        )
-    if state.advert_at is None:
-        return state, ()  # it serves until our table is armed
-    # RFC 9568 section 6.4.3: answer at once, so that the other hears who is first
-    actions: tuple[Action, ...] = (SendAdvertisement(config.priority),)
-    if state.phase is Phase.ACTIVE:
-        actions += (SendGratuitousArp(state.addresses),)
-    state = replace(state, advert_at=now + config.advert_int)
-    # the last advertisement of a router that is being preempted crosses our first: that is no second master
-    if now - state.active_since <= config.advert_int:
-        return state, actions
-    silence = now - master_down(config, config.advert_int)
-    known = [each for each in state.rivals if each.seen >= silence]
-    others = tuple(each for each in known if each.router != advertisement.source)
-    if len(others) == len(known):
-        actions += (ReportDualMaster(advertisement.source, advertisement.priority),)
-    return replace(state, rivals=(*others, Rival(advertisement.source, now))), actions
-
-
-# ---- what the clock says
-
-
-def _down(state: Instance, now: float) -> Decision:
-    """Take over at the end of the master-down interval, as its cause asks."""
-    if state.active_router is None:
-        return take_over(state, now, "nobody is active")
-    if state.active_priority == 0:
-        return take_over(state, now, f"{state.active_router} left")
-    ours, theirs = state.config.priority, state.active_priority
-    if theirs < ours and _preempts(state.config):
-        return take_from(state, now, f"{state.active_router} has priority {theirs}, ours is {ours}")
-    return take_over(state, now, f"{state.active_router} fell silent")
-
-
-def _expired(state: Instance, now: float) -> Decision:
-    """Deal with every deadline that has passed."""
-    if state.down_at is not None and state.down_at <= now:
-        return _down(state, now)
-    if state.leave_by is not None and state.leave_by <= now:
-        return release(state, state.cause)
-    actions: tuple[Action, ...] = ()
-    if state.advert_at is not None and state.advert_at <= now:
-        following = state.advert_at + state.config.advert_int
-        if following <= now:  # late by more than an interval: no burst to catch up
-            following = now + state.config.advert_int
-        state = replace(state, advert_at=following)
-        actions += (SendAdvertisement(state.config.priority),)
-    if state.arm_by is not None and state.arm_by <= now:
-        state, more = armed(state, now)
-        actions += more
-    if state.garp_at and state.garp_at[0] <= now:
-        state = replace(state, garp_at=tuple(at for at in state.garp_at if at > now))
-        actions += (SendGratuitousArp(state.addresses),)
-    return state, actions
-
-
-# ---- what the interface says
-
-
-def _link_up(state: Instance, source: str, now: float) -> Decision:
-    state = replace(state, source=source)
-    if state.phase is not Phase.FAULT:
-        return state, ()
-    return contend(state, now, "the interface is usable again")
-
-
-def _link_down(state: Instance, cause: str) -> Decision:
-    match state.phase:
-        case Phase.FAULT if state.cause == cause:
-            return state, ()
-        case Phase.FAULT:
-            state = replace(state, cause=cause)
-            return state, (Announce(state.role, state.epoch, cause),)
-        case Phase.LEAVING:
-            return release(state, state.cause)
-    farewell: tuple[Action, ...] = ()
-    if state.phase in (Phase.ARMING, Phase.ACTIVE):
-        # it rarely gets out, but where it does the backup need not wait for the silence
-        farewell = (SendAdvertisement(0), RemoveAddresses(state.addresses))
-    state, announce = change(state, Phase.FAULT, cause)
-    return replace(state, active_router=None), (*farewell, announce)
-
-
-def _address_lost(state: Instance, address: str) -> Decision:
-    lost = tuple(each for each in state.addresses if each.address == address)
+def _objects_lost(state: Instance, event: ObjectsLost, now: float) -> Decision:
+    lost = tuple(each for each in event.objects if each in state.objects)
     if state.phase is not Phase.ACTIVE or not lost:
         return state, ()
-    return state, (AddAddresses(lost), SendGratuitousArp(lost), ReportRestored(address))
+    addresses = tuple(each for each in lost if isinstance(each, VirtualAddress))
+    if addresses and state.config.on_address_loss == "yield":
+        gone = addresses[0].address
+        # as keepalived: whoever is next may have it, and this one contends again after its skew alone
+        state, actions = become_backup(
+            replace(state, active_router=None, active_priority=0),
+            now,
+            f"{gone} was removed from {addresses[0].dev} by someone else",
+            patience=_patience_of_a_loser(state),
+        )
+        return state, (SendAdvertisement(0), *actions, ReportYielded(gone))
+    reports = tuple(ReportRestored(each) for each in lost)
+    return state, (AddObjects(lost), *garp(addresses, state.config.garp.master_repeat), *reports)
+
+
+def _patience_of_a_loser(state: Instance) -> float:
+    """Wait longer than any other's skew, or the others would never have it."""
+    return longest_skew(state.config) + skew(state.config, state.priority, state.config.advert_int)
 
 
 # ---- what the operator says
 
 
-def _reconfigure(state: Instance, config: VrrpInstance, now: float) -> Decision:
+def _reconfigure(state: Instance, event: Reconfigured, now: float) -> Decision:
     """Change what can be changed without a change of role."""
+    before = state
+    state = replace(state, config=event.config, group=event.group, yielded=False)
     if state.phase is Phase.STARTING:
-        return replace(state, config=config), ()
-    before, state = state, replace(state, config=config)
-    actions: tuple[Action, ...] = ()
-    if before.down_at is not None:
-        # the silence so far counts: only its length is another
-        began = before.down_at - master_down(before.config, before.active_interval)
-        state = replace(state, down_at=max(now, began + master_down(config, state.active_interval)))
-    if before.advert_at is not None:
-        state = replace(
-            state,
-            active_interval=config.advert_int,
-            advert_at=min(before.advert_at, now + config.advert_int),
-        )
-        if config.priority != before.config.priority:
-            actions += (SendAdvertisement(config.priority),)
-    if state.phase is Phase.ACTIVE:
-        gone = tuple(each for each in before.addresses if each not in config.virtual_ipaddress)
-        new = tuple(each for each in config.virtual_ipaddress if each not in before.addresses)
-        if gone:
-            actions += (RemoveAddresses(gone),)
-        if new:
-            actions += (AddAddresses(new), SendGratuitousArp(new))
-    return state, (*actions, Announce(state.role, state.epoch, state.cause))
-
-
-def _stop(state: Instance, event: Stop, now: float) -> Decision:
-    match state.phase:
-        case Phase.LEAVING:
-            return (state, ()) if event.graceful else release(state, event.cause)
-        case Phase.ACTIVE if event.graceful and state.addresses:
-            state = replace(
-                state,
-                phase=Phase.LEAVING,
-                cause=event.cause,
-                advert_at=None,
-                garp_at=(),
-                leave_by=now + succession(state.config),
-            )
-            return state, (WatchForSuccessor(), SendAdvertisement(0))
-        case Phase.ARMING | Phase.ACTIVE:
-            state, actions = release(state, event.cause)
-            return state, (SendAdvertisement(0), *actions)
-    return release(state, event.cause)
-
-
-def _address_taken(state: Instance, address: str, now: float) -> Decision:
-    if state.phase is not Phase.LEAVING or address in state.taken:
         return state, ()
-    state = replace(state, taken=state.taken | {address})
-    if all(each.address in state.taken for each in state.addresses):
-        # what was sent here before the sender heard of the successor is still to be answered
-        until = now + IN_FLIGHT
-        state = replace(state, leave_by=until if state.leave_by is None else min(until, state.leave_by))
-    return state, ()
+    if state.config.preempt_delay != before.config.preempt_delay:
+        state = replace(state, preempt_at=None)
+    state, actions = _retime(before, state, now)
+    if state.phase in HOLDING:
+        gone = tuple(each for each in before.objects if each not in state.objects)
+        if gone:
+            actions += (RemoveObjects(gone),)
+    if state.phase is Phase.ACTIVE:
+        new = tuple(each for each in state.objects if each not in before.objects)
+        if new:
+            addresses = tuple(each for each in new if isinstance(each, VirtualAddress))
+            actions += (AddObjects(new), *garp(addresses, state.config.garp.master_repeat))
+        if state.config.garp.master_refresh != before.config.garp.master_refresh:
+            state = refresh_later(state, now)
+    return state, (*actions, Announce(state.role, state.epoch, state.cause))

@@ -1,6 +1,6 @@
-"""What an instance is, what can happen to it and what it may ask for: the vocabulary of `instance.decide`.
+"""What an instance is: its whole state, as `instance.decide` takes and returns it.
 
-Times are seconds of one monotonic clock.
+Times are seconds of one monotonic clock. What can happen to it is in `events`, what it asks for in `actions`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,13 @@ import enum
 
 import msgspec
 
-from vipbus.contracts import RoleName, VirtualAddress, VrrpInstance
-from vrrp_agent.packet import Advertisement
+from vipbus.contracts import RoleName, VirtualAddress, VirtualRoute, VirtualRule, VrrpInstance
+
+OWNER = 255
+"""The priority of the router that has the addresses as its own (RFC 9568 section 5.2.4)."""
+
+Movable = VirtualAddress | VirtualRoute | VirtualRule
+"""What moves with the role."""
 
 
 class Phase(enum.Enum):
@@ -27,11 +32,25 @@ class Phase(enum.Enum):
     STOPPED = "stopped"
 
 
+SPEAKING = (Phase.ARMING, Phase.ACTIVE)
+"""The phases in which it is the active router on the wire."""
+HOLDING = (Phase.ACTIVE, Phase.LEAVING)
+"""The phases in which it has the addresses."""
+
+
 class Rival(msgspec.Struct, frozen=True):
-    """A router that advertised while this one was active, and when it last did."""
+    """A router that advertised while this one was active: when it first did, and when last."""
 
     router: str
+    first: float
     seen: float
+
+
+class Burst(msgspec.Struct, frozen=True):
+    """Gratuitous ARP to come: when, and how often each address is announced."""
+
+    at: float
+    repeat: int
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,10 +59,19 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     config: VrrpInstance
     epoch: int
     """Counts role changes, restarts of the process included."""
+    group: str | None = None
+    """Its sync group."""
     phase: Phase = Phase.STARTING
     cause: str = ""
     source: str = ""
     """This router's primary address on the interface."""
+    weight: int = 0
+    """What the tracked sources add to the priority."""
+    faults: tuple[str, ...] = ()
+    """Why it cannot take part, in words."""
+    group_faults: tuple[str, ...] = ()
+    """Why others of its group cannot."""
+
     active_interval: float = 0.0
     """Seconds between the active router's advertisements, learned in version 3."""
     active_router: str | None = None
@@ -51,20 +79,41 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     active_priority: int = 0
     """What that router last advertised; 0: it said that it leaves, or there is none."""
     active_since: float = 0.0
-    down_at: float | None = None
-    """Backup: the active router counts as gone."""
-    advert_at: float | None = None
-    """Active: the next advertisement."""
-    arm_by: float | None = None
-    """Active: the addresses wait no longer for the table."""
-    garp_at: tuple[float, ...] = ()
-    """Active: the bursts of gratuitous ARP to come."""
-    leave_by: float | None = None
-    """Leaving: no successor is waited for any longer."""
-    rivals: tuple[Rival, ...] = ()
-    """Active: the second masters that have been reported and have not fallen silent since."""
+    wants: bool = False
+    """Backup in a sync group: it would take over, and waits for the others of the group to want it too."""
+    apart: float = 0.0
+    """Backup in a sync group that gave way: seconds that it waits longer, until somebody stays active."""
+    yielded: bool = False
+    """It handed its role over, and takes it back only from silence."""
+    handing_over: bool = False
+    """Leaving: it will be backup afterwards, not stopped."""
     taken: frozenset[str] = frozenset()
     """Leaving: the addresses that a successor has announced."""
+    followed: bool = False
+    """Leaving: a successor has all of them, or will have in a moment."""
+    rivals: tuple[Rival, ...] = ()
+    """Active: the second masters that have been reported and have not fallen silent since."""
+
+    down_at: float | None = None
+    """Backup: the active router counts as gone."""
+    preempt_at: float | None = None
+    """Backup: an active router of lower priority is left in peace until then."""
+    follow_until: float | None = None
+    """Backup: asked to follow at once when the active router leaves before then."""
+    advert_at: float | None = None
+    """Active: the next advertisement."""
+    ready: bool = False
+    """Active in a sync group without a word yet: its table is armed, and waits for those of the others."""
+    arm_by: float | None = None
+    """Active: the addresses wait no longer for the table."""
+    garp_at: tuple[Burst, ...] = ()
+    """Active: the bursts of gratuitous ARP to come."""
+    refresh_at: float | None = None
+    """Active: the next of the periodic ones (garp_master_refresh)."""
+    calm_at: float | None = None
+    """Active: some second master counts as gone."""
+    leave_by: float | None = None
+    """Leaving: no successor is waited for any longer."""
 
     @property
     def deadline(self) -> float | None:
@@ -72,11 +121,25 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         return min(
             (
                 at
-                for at in (self.down_at, self.advert_at, self.arm_by, *self.garp_at[:1], self.leave_by)
+                for at in (
+                    self.down_at,
+                    self.advert_at,
+                    self.arm_by,
+                    self.refresh_at,
+                    self.calm_at,
+                    self.leave_by,
+                    *(burst.at for burst in self.garp_at[:1]),
+                )
                 if at is not None
             ),
             default=None,
         )
+
+    @property
+    def priority(self) -> int:
+        """The effective priority: what is advertised (keepalived.conf(5): 1 to 254, an owner's is fixed)."""
+        base = self.config.priority
+        return base if base == OWNER else min(max(base + self.weight, 1), OWNER - 1)
 
     @property
     def role(self) -> RoleName:
@@ -85,8 +148,28 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def addresses(self) -> tuple[VirtualAddress, ...]:
-        """The virtual addresses."""
-        return self.config.virtual_ipaddress
+        """Every address that moves with the role, the excluded ones last."""
+        return self.config.virtual_ipaddress + self.config.virtual_ipaddress_excluded
+
+    @property
+    def objects(self) -> tuple[Movable, ...]:
+        """Everything that moves with the role, in the order in which it is added."""
+        return objects_of(self.config)
+
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """All that keeps it from taking part."""
+        return self.faults + self.group_faults
+
+
+def objects_of(config: VrrpInstance) -> tuple[Movable, ...]:
+    """Give everything that moves with an instance's role, in the order in which it is added."""
+    return (
+        *config.virtual_ipaddress,
+        *config.virtual_ipaddress_excluded,
+        *config.virtual_routes,
+        *config.virtual_rules,
+    )
 
 
 _ROLES: dict[Phase, RoleName] = {
@@ -98,151 +181,3 @@ _ROLES: dict[Phase, RoleName] = {
     Phase.LEAVING: "active",
     Phase.STOPPED: "stopped",
 }
-
-
-# ---- events
-
-
-class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """The instance begins; ``adopted``: the process before was active until a moment ago."""
-
-    source: str
-    problem: str = ""
-    """Why it cannot take part, in words; empty when it can."""
-    adopted: bool = False
-
-
-class AdvertisementReceived(msgspec.Struct, frozen=True):
-    """A valid advertisement of another router for this instance."""
-
-    advertisement: Advertisement
-
-
-class TimerExpired(msgspec.Struct, frozen=True):
-    """The deadline is reached, and whatever was received before it has been dealt with."""
-
-
-class LinkUp(msgspec.Struct, frozen=True):
-    """The interface can carry advertisements from this primary address; also when only that changed."""
-
-    source: str
-
-
-class LinkDown(msgspec.Struct, frozen=True):
-    """The interface cannot carry advertisements; ``cause`` says why."""
-
-    cause: str
-
-
-class ArmingOver(msgspec.Struct, frozen=True):
-    """The table of an epoch is armed, or is not worth waiting for."""
-
-    epoch: int
-
-
-class AddressLost(msgspec.Struct, frozen=True):
-    """Somebody else took a virtual address off its interface."""
-
-    address: str
-
-
-class AddressTaken(msgspec.Struct, frozen=True):
-    """Another host announced one of our virtual addresses by gratuitous ARP."""
-
-    address: str
-
-
-class Reconfigured(msgspec.Struct, frozen=True):
-    """New settings for the same virtual router: interface, identifier and version are unchanged."""
-
-    config: VrrpInstance
-
-
-class Stop(msgspec.Struct, frozen=True):
-    """Leave: ``graceful`` keeps the addresses until a successor has them."""
-
-    cause: str
-    graceful: bool = True
-
-
-Happening = (
-    Started
-    | AdvertisementReceived
-    | TimerExpired
-    | LinkUp
-    | LinkDown
-    | ArmingOver
-    | AddressLost
-    | AddressTaken
-    | Reconfigured
-    | Stop
-)
-
-
-# ---- actions, carried out in the order they are given
-
-
-class SendAdvertisement(msgspec.Struct, frozen=True):
-    """Advertise now; priority 0 says that this router leaves."""
-
-    priority: int
-
-
-class AddAddresses(msgspec.Struct, frozen=True):
-    """Add virtual addresses; one that is there already is no error."""
-
-    addresses: tuple[VirtualAddress, ...]
-
-
-class RemoveAddresses(msgspec.Struct, frozen=True):
-    """Remove virtual addresses; one that is not there is no error."""
-
-    addresses: tuple[VirtualAddress, ...]
-
-
-class SendGratuitousArp(msgspec.Struct, frozen=True):
-    """Tell every neighbour where these addresses are, in one burst."""
-
-    addresses: tuple[VirtualAddress, ...]
-
-
-class WatchForSuccessor(msgspec.Struct, frozen=True):
-    """Report who announces our virtual addresses (`AddressTaken`), until the release."""
-
-
-class Announce(msgspec.Struct, frozen=True):
-    """Publish the role as the state now has it; a new epoch is a role change, the same one a refresh."""
-
-    role: RoleName
-    epoch: int
-    cause: str
-
-
-class ReportRestored(msgspec.Struct, frozen=True):
-    """Publish that a virtual address was put back."""
-
-    address: str
-
-
-class ReportDualMaster(msgspec.Struct, frozen=True):
-    """Publish that another router advertises while this one is active; ours is the one that goes on."""
-
-    other: str
-    other_priority: int
-
-
-class Release(msgspec.Struct, frozen=True):
-    """The instance is over: give back what it holds."""
-
-
-Action = (
-    SendAdvertisement
-    | AddAddresses
-    | RemoveAddresses
-    | SendGratuitousArp
-    | WatchForSuccessor
-    | Announce
-    | ReportRestored
-    | ReportDualMaster
-    | Release
-)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Set
 import msgspec
 
 from vipbus.contracts import VrrpInstance, name_token
-from vrrp_agent.transitions import OWNER
-from vrrp_agent.validate import unusable
+from vipbus.contracts.vrrp_checks import clash, place, unusable
+from vrrp_agent.model import OWNER
 
 
 class End(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Keep(msgspec.Struct, frozen=True):
-    """Nothing of it changes."""
+    """Nothing of it changes, but perhaps its sync group."""
 
     token: str
 
@@ -50,9 +50,9 @@ class Plan(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def virtual_router(config: VrrpInstance) -> tuple[str, int, int]:
-    """Say which election an instance takes part in; another one is another instance."""
-    return config.interface, config.virtual_router_id, config.version
+def virtual_router(config: VrrpInstance) -> tuple[object, ...]:
+    """Say which election an instance takes part in, and on which device; another one is another instance."""
+    return *place(config), config.version, config.virtual_mac, config.vrf
 
 
 def plan(running: Mapping[str, VrrpInstance], leaving: Set[str], wanted: Iterable[VrrpInstance]) -> Plan:
@@ -68,14 +68,16 @@ def plan(running: Mapping[str, VrrpInstance], leaving: Set[str], wanted: Iterabl
             problems.append(problem)
         else:
             usable[name_token(config.name)] = config
-    taken = {(config.interface, config.virtual_router_id) for config in usable.values()}
+    places: dict[tuple[str, int, int], list[VrrpInstance]] = {}
+    for config in usable.values():
+        places.setdefault(place(config), []).append(config)
     ends: list[Step] = []
     others: list[Step] = []
     for token, config in running.items():
         new = usable.get(token)
         if new is None:
             # one that has its place on the wire cannot wait for it to leave
-            graceful = (config.interface, config.virtual_router_id) not in taken
+            graceful = not any(clash(config, other) for other in places.get(place(config), ()))
             if graceful and token in leaving:
                 continue
             ends.append(End(token, "removed from the configuration", graceful=graceful, replaced=False))
@@ -91,5 +93,8 @@ def plan(running: Mapping[str, VrrpInstance], leaving: Set[str], wanted: Iterabl
 def virtual_addresses(instances: Iterable[VrrpInstance]) -> frozenset[str]:
     """Give the addresses that are nobody's own; an owner's may be the one it advertises from."""
     return frozenset(
-        each.address for config in instances if config.priority != OWNER for each in config.virtual_ipaddress
+        each.address
+        for config in instances
+        if config.priority != OWNER
+        for each in (*config.virtual_ipaddress, *config.virtual_ipaddress_excluded)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from vipbus.contracts import VrrpInstance
+from vipbus.contracts import VrrpConfiguration
 from vipbus.runtime.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -15,19 +15,11 @@ log = logging.getLogger(__name__)
 FILE_NAME = "vrrp-agent.state.json"
 
 
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """One router's instances at one revision."""
-
-    router: str
-    revision: int
-    instances: tuple[VrrpInstance, ...]
-
-
-def load(directory: Path, router: str) -> Saved | None:
+def load(directory: Path, router: str) -> VrrpConfiguration | None:
     """Read what the process before left; None when there is nothing of use for this router."""
     path = directory / FILE_NAME
     try:
-        saved = msgspec.json.decode(path.read_bytes(), type=Saved)
+        saved = msgspec.json.decode(path.read_bytes(), type=VrrpConfiguration)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -39,7 +31,7 @@ def load(directory: Path, router: str) -> Saved | None:
     return saved
 
 
-def save(directory: Path, saved: Saved) -> None:
+def save(directory: Path, saved: VrrpConfiguration) -> None:
     """Write it; a failure is logged, since the election goes on without it."""
     try:
         write_atomically(directory / FILE_NAME, msgspec.json.encode(saved))

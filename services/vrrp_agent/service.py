@@ -8,8 +8,9 @@ import sys
 
 import msgspec
 
+from vipbus.runtime import secrets
 from vipbus.runtime.life import FatalError
-from vipbus.runtime.privileges import Capability, missing
+from vipbus.runtime.privileges import Capability, lay_aside, missing
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings, default_router
 from vipbus.telemetry import logs
@@ -18,6 +19,7 @@ from vrrp_agent.agent import Agent
 from vrrp_agent.bridge import Bridge
 from vrrp_agent.exchange import Command, Configure, Leave, Mailbox
 from vrrp_agent.heartbeat import Heartbeat, InUseError
+from vrrp_agent.side import Side
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +44,30 @@ def _run(settings: Settings) -> None:
     router = settings.router
     assert router is not None  # noqa: S101  # given a default by the only caller
     _require_privileges()
+    lay_aside((Capability.CHOWN, Capability.KILL, Capability.SETUID, Capability.SETGID))
     realtime.prepare()
     readiness = Readiness("vrrp-agent", router, waits_for=("configuration",))
     inbox: Mailbox[Command] = Mailbox()
     bridge = Bridge(settings=settings, router=router, readiness=readiness, inbox=inbox)
+    side = Side(router=router, seen=inbox.put, problem=readiness.problem)
     agent = Agent(
+        router=router,
         heartbeat=_heartbeat(settings),
         inbox=inbox,
         outbox=bridge.outbox,
         readiness=readiness,
+        side=side,
         bus_connected=lambda: bridge.connected,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: inbox.put(Leave()))
     before = saved.load(settings.state_dir, router)
     if before is not None:
-        agent.configure(Configure(revision=before.revision, instances=before.instances))
+        agent.configure(Configure(configuration=before, secrets=secrets.load(settings.state_dir)))
     bridge.start()
     try:
         agent.run()
+        side.finish()
     finally:
         bridge.finish()
 

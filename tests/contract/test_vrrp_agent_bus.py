@@ -80,18 +80,20 @@ async def metric(router: Router, name: str) -> float:
 
 def test_a_configuration_from_the_bus_runs_and_the_role_is_told(network: Network) -> None:
     router = router_with_bus(network)
+    # a second: the agent that is killed at the end has three to be back in
+    config = instance("a", version=3, advert_int=1.0)
     router.start()
 
     async def story(bus: Bus) -> None:
         roles = bus.follow(ROLE)
-        await publish_config_on(bus, [instance("a", **QUICK)], "a")
+        await publish_config_on(bus, [config], "a")
         await eventually_async(lambda: role_is(roles, "backup"), "it is backup")
         await eventually_async(lambda: role_is(roles, "active"), "it is active")
         role = roles.entries["a.vi_1"].value
         assert (role.epoch, role.revision, role.addresses) == (2, 1, (VIP,))
         assert role.cause == "nobody is active"
         # the same instances in a newer revision: told, and nothing else changes
-        await publish_config_on(bus, [instance("a", **QUICK)], "a")
+        await publish_config_on(bus, [config], "a")
         await eventually_async(lambda: roles.entries["a.vi_1"].value.revision == 2, "the revision is told")
         after = roles.entries["a.vi_1"].value
         assert msgspec.structs.replace(after, revision=1) == role
@@ -250,18 +252,11 @@ def _take_away(router: Router) -> bool:
 
 async def _advertise_as(rival: Router) -> None:
     """Send one advertisement of a router that does not yield."""
-    from vrrp_agent.packet import Advertisement, encode  # noqa: PLC0415
+    from vrrp_agent.expected import Expected, pack  # noqa: PLC0415
+    from vrrp_agent.packet import compose, seal  # noqa: PLC0415
 
-    message = encode(
-        Advertisement(
-            version=3,
-            virtual_router_id=51,
-            priority=50,
-            interval=0.1,
-            addresses=(VIP,),
-            source=rival.address,
-        )
-    )
+    told = Expected.of(instance("b", version=3, advert_int=0.1), {})
+    message = seal(compose(told, 50), told, pack(rival.address), told.packed_group)
     program = (
         "import socket\n"
         "s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)\n"

@@ -19,7 +19,7 @@ from tests.support.config import publish_config_on
 from tests.support.nats import free_port, nats_server_binary
 from tests.support.waiting import eventually
 from vipbus.bus import Bus, BusAddress
-from vipbus.contracts import ROLE, Role, VirtualAddress, VrrpInstance
+from vipbus.contracts import ROLE, Role, VirtualAddress, VrrpConfiguration, VrrpInstance, VrrpSettings
 from vrrp_agent import saved
 
 T = TypeVar("T")
@@ -96,7 +96,28 @@ class Router:
 
     def save(self, *instances: VrrpInstance) -> None:
         """Leave a configuration as the agent saves it: it runs without a bus."""
-        saved.save(self.directory, saved.Saved(router=self.name, revision=1, instances=instances))
+        saved.save(
+            self.directory,
+            VrrpConfiguration(
+                router=self.name,
+                revision=1,
+                settings=VrrpSettings(router=self.name),
+                instances=instances,
+            ),
+        )
+
+    def save_text(self, text: str, name: str = "k.conf") -> None:
+        """Leave what a configuration file says, as config-service and the agent save it."""
+        from config_service.load import load  # noqa: PLC0415  # for those who have a file
+        from vipbus.runtime.revision import vrrp_configuration  # noqa: PLC0415
+        from vipbus.runtime.secrets import Secrets  # noqa: PLC0415
+
+        file = self.directory / name
+        file.write_text(text)
+        secrets = Secrets.open(self.directory)
+        found = load(file, self.name, secrets)
+        secrets.save(found.references)
+        saved.save(self.directory, vrrp_configuration(self.name, 1, found.entities))
 
     def start(self, **environment: str) -> None:
         """Start vrrp-agent."""
@@ -112,14 +133,18 @@ class Router:
 
     def start_keepalived(self, config: VrrpInstance) -> None:
         """Start keepalived's VRRP child alone, in the foreground."""
+        self.start_keepalived_on(keepalived_conf(config), "-D")
+
+    def start_keepalived_on(self, text: str, *options: str) -> None:
+        """As `start_keepalived`, on a whole configuration, and with more or fewer details in its log."""
         conf = self.directory / "keepalived.conf"
-        conf.write_text(keepalived_conf(config))
+        conf.write_text(text)
         # it does not start beside the file of a dead one that nobody has reaped yet
         for kind in ("pid", "vrrp_pid"):
             (self.directory / kind).unlink(missing_ok=True)
         files = [f"--{kind}={self.directory / kind}" for kind in ("pid", "vrrp_pid")]
         self._process = self.namespace.spawn(
-            ["keepalived", "-f", str(conf), *files, "-n", "-l", "-D", "--vrrp"], self.log
+            ["keepalived", "-f", str(conf), *files, "-n", "-l", *options, "--vrrp"], self.log
         )
 
     def start_bus(self) -> None:
@@ -179,6 +204,11 @@ class Router:
         """Pull its cable."""
         self._network.switch.link(self._port, "down")
 
+    @property
+    def port(self) -> str:
+        """The switch's end of its cable."""
+        return self._port
+
     def restore(self) -> None:
         """Plug its cable in again."""
         self._network.switch.link(self._port, "up")
@@ -225,9 +255,10 @@ class Router:
 class Network:
     """A switch and its routers; a context that leaves nothing behind."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, label: str = "") -> None:
+        """``label`` tells several networks of one process apart."""
         self.directory = directory
-        self.prefix = f"vr{os.getpid()}"
+        self.prefix = f"vr{os.getpid()}{label}"
         self.switch = Switch(f"{self.prefix}sw")
         self.routers: list[Router] = []
 

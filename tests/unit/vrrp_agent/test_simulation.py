@@ -1,217 +1,129 @@
-"""Routers on a simulated network with the real state machine: one master in every connected part."""
+"""Thousands of seeds of the simulated network; ``make simulate SEED=n`` replays one, step by step."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import random
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from vipbus.contracts import VirtualAddress, VrrpInstance
+from tests.unit.vrrp_agent.simulation import router
+from tests.unit.vrrp_agent.simulation.judge import play
+from tests.unit.vrrp_agent.simulation.world import BrokenRuleError
+from vrrp_agent.actions import Action, AddObjects, Announce, RemoveObjects
+from vrrp_agent.events import AdvertisementReceived, Happening, TimerExpired
 from vrrp_agent.instance import decide
-from vrrp_agent.model import (
-    AddAddresses,
-    AdvertisementReceived,
-    ArmingOver,
-    Happening,
-    Instance,
-    LinkDown,
-    LinkUp,
-    Phase,
-    RemoveAddresses,
-    SendAdvertisement,
-    SendGratuitousArp,
-    Started,
-    Stop,
-    TimerExpired,
-)
-from vrrp_agent.packet import Advertisement
+from vrrp_agent.model import Instance, Phase
+from vrrp_agent.transitions import Decision
 
-VIP = VirtualAddress(address="10.9.0.100", prefix=24, dev="eth0")
+SEEDS, CHUNK = 3000, 100
 
 
-@dataclass
-class Node:
-    number: int
-    state: Instance
-    alive: bool = True
-    linked: bool = True
-    holds: bool = False
-    history: list[tuple[float, Phase]] = field(default_factory=list)
-
-    @property
-    def address(self) -> str:
-        return f"10.9.0.{self.number}"
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_every_rule_holds_for_every_seed(first: int) -> None:
+    broken = []
+    for seed in range(first, first + CHUNK):
+        try:
+            play(seed)
+        except BrokenRuleError as error:
+            broken.append(f"make simulate SEED={seed}: {error}")
+    assert not broken, "\n".join(broken)
 
 
-class World:
-    """Time, a switch that loses and delays, and routers; everything follows from the seed."""
-
-    def __init__(self, seed: int, configs: list[VrrpInstance], *, loss: float = 0.0) -> None:
-        self.random = random.Random(seed)  # to be repeated, not to be secret
-        self.loss = loss
-        self.now = 0.0
-        self._events: list[tuple[float, int, Node, Happening | None]] = []
-        self._order = itertools.count()
-        self.nodes = [
-            Node(number, Instance(config=config, epoch=0)) for number, config in enumerate(configs, 1)
-        ]
-        for node in self.nodes:
-            self.at(self.random.uniform(0, 1), node, Started(source=node.address))
-
-    def at(self, delay: float, node: Node, event: Happening | None) -> None:
-        heapq.heappush(self._events, (self.now + delay, next(self._order), node, event))
-
-    def run(self, seconds: float) -> None:
-        until = self.now + seconds
-        while self._events and self._events[0][0] <= until:
-            self.now, _, node, event = heapq.heappop(self._events)
-            if not node.alive:
-                continue
-            if event is None:
-                if node.state.deadline is None or node.state.deadline > self.now:
-                    continue  # it was put off meanwhile
-                event = TimerExpired()
-            if isinstance(event, AdvertisementReceived) and not node.linked:
-                continue
-            self.tell(node, event)
-        self.now = until
-
-    def tell(self, node: Node, event: Happening) -> None:
-        before = node.state.phase
-        node.state, actions = decide(node.state, event, self.now)
-        if node.state.phase is not before:
-            node.history.append((self.now, node.state.phase))
-        for action in actions:
-            match action:
-                case SendAdvertisement(priority):
-                    self.broadcast(node, priority)
-                case AddAddresses():
-                    node.holds = True
-                case RemoveAddresses():
-                    node.holds = False
-                case SendGratuitousArp():
-                    pass
-        if node.state.phase is Phase.ARMING and before is not Phase.ARMING:
-            self.at(self.random.uniform(0, 0.15), node, ArmingOver(node.state.epoch))
-        if node.state.deadline is not None:
-            self.at(max(0.0, node.state.deadline - self.now), node, None)
-
-    def broadcast(self, sender: Node, priority: int) -> None:
-        if not sender.linked:
-            return
-        config = sender.state.config
-        event = AdvertisementReceived(
-            Advertisement(
-                version=config.version,
-                virtual_router_id=51,
-                priority=priority,
-                interval=config.advert_int,
-                addresses=("10.9.0.100",),
-                source=sender.address,
-            )
-        )
-        for node in self.nodes:
-            if node is not sender and self.random.random() >= self.loss:
-                self.at(self.random.uniform(0.0001, 0.005), node, event)
-
-    def cut(self, node: Node, *, noticed: bool) -> None:
-        node.linked = False
-        if noticed:
-            self.tell(node, LinkDown("cut"))
-
-    def join(self, node: Node) -> None:
-        node.linked = True
-        self.tell(node, LinkUp(node.address))
-
-    @property
-    def holders(self) -> list[int]:
-        return [node.number for node in self.nodes if node.alive and node.holds]
+def test_a_seed_is_always_the_same_story() -> None:
+    first: list[str] = []
+    again: list[str] = []
+    play(7, first.append)
+    play(7, again.append)
+    assert first == again
+    assert len(first) > 100
 
 
-def routers(*priorities: int, **settings: object) -> list[VrrpInstance]:
-    return [
-        VrrpInstance(
-            router=f"r{number}",
-            name="VI_1",
-            interface="eth0",
-            virtual_router_id=51,
-            priority=priority,
-            virtual_ipaddress=(VIP,),
-            **settings,  # type: ignore[arg-type]  # the tests name real fields
-        )
-        for number, priority in enumerate(priorities)
-    ]
+def test_the_seeds_have_everything_in_them() -> None:
+    lines: list[str] = []
+    for seed in range(150):
+        play(seed, lines.append)
+    told = "\n".join(lines)
+    for words in (
+        *("GroupActive", "GroupBackup", "GroupFaults", "GroupArmed", "Follow", "HandOver", "Stop"),
+        *("Surroundings", "Reconfigured", "ObjectsLost", "AddressTaken", "adopted=True", "priority 255"),
+        *("ReportSteppedDown", "ReportRestored", "ReportYielded", "ReportDualMaster", "ReportDualMasterOver"),
+        *("hears fe80::", "hears 10.", "fell silent", "nobody followed", "handed over to", "backup -> fault"),
+        *(
+            "are parted",
+            "unplugged",
+            "lost",
+            "late, twice",
+            "crashes, the whole machine",
+            "stalls",
+            "weight=-",
+        ),
+    ):
+        assert words in told, words
+    assert len(re.findall("---- calm", told)) == 150
 
 
-SEEDS = range(60)
+# ---- and the rules can be broken
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_highest_priority_alone_holds_the_address(seed: int) -> None:
-    world = World(seed, routers(100, 150, 120), loss=0.02)
-    world.run(12)
-    assert world.holders == [2]
+Wrong = Callable[[Instance, Happening, float], Decision]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_equal_priorities_settle_by_address(seed: int) -> None:
-    world = World(seed, routers(100, 100, 100))
-    world.run(12)
-    assert len(world.holders) == 1
-    settled = world.holders
-    changes = [len(node.history) for node in world.nodes]
-    world.run(60)
-    assert world.holders == settled
-    assert [len(node.history) for node in world.nodes] == changes  # no flap
+def _deaf(state: Instance, event: Happening, now: float) -> Decision:
+    """Never heeds anybody."""
+    if isinstance(event, AdvertisementReceived):
+        return state, ()
+    return decide(state, event, now)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_crash_is_followed_within_the_master_down_interval(seed: int) -> None:
-    world = World(seed, routers(100, 150, 120, version=3, advert_int=0.1))
-    world.run(5)
-    world.nodes[1].alive = False
-    world.run(0.3 + 0.1 * 136 / 256 + 0.12)
-    assert world.holders == [3]
+def _greedy(state: Instance, event: Happening, now: float) -> Decision:
+    """Keeps what it holds."""
+    state, actions = decide(state, event, now)
+    return state, tuple(each for each in actions if not isinstance(each, RemoveObjects))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_partition_has_a_master_on_each_side_and_heals(seed: int) -> None:
-    world = World(seed, routers(100, 150))
-    world.run(8)
-    world.cut(world.nodes[1], noticed=False)
-    world.run(8)
-    assert world.holders == [1, 2]
-    world.join(world.nodes[1])
-    world.run(3)
-    assert world.holders == [2]
+def _secretive(state: Instance, event: Happening, now: float) -> Decision:
+    state, actions = decide(state, event, now)
+    return state, tuple(each for each in actions if not isinstance(each, Announce))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nopreempt_leaves_the_address_where_it_is(seed: int) -> None:
-    world = World(seed, routers(100, 150, nopreempt=True))
-    world.run(8)
-    holder = world.holders[0]
-    first = world.nodes[holder - 1]
-    world.cut(first, noticed=True)
-    world.run(8)
-    assert world.holders == [3 - holder]
-    world.join(first)
-    world.run(20)
-    assert world.holders == [3 - holder]
+def _hasty(state: Instance, event: Happening, now: float) -> Decision:
+    """Takes over before its time."""
+    before = state
+    state, actions = decide(state, event, now)
+    if state.down_at is not None and state.down_at != before.down_at:
+        state = replace(state, down_at=now + 0.5 * (state.down_at - now))
+    return state, actions
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_graceful_leave_never_leaves_the_address_without_a_holder(seed: int) -> None:
-    world = World(seed, routers(100, 150))
-    world.run(8)
-    assert world.holders == [2]
-    world.tell(world.nodes[1], Stop("bye"))
-    gaps = 0
-    for _ in range(1500):
-        world.run(0.001)
-        gaps += not world.holders
-    assert gaps == 0
-    assert world.holders == [1]
+def _idle(state: Instance, event: Happening, now: float) -> Decision:
+    """Does nothing when it is time."""
+    if isinstance(event, TimerExpired) and state.phase is Phase.BACKUP:
+        return replace(state, down_at=now + 1.0), ()
+    return decide(state, event, now)
+
+
+def _restless(state: Instance, event: Happening, now: float) -> Decision:
+    """Forgets to look at a later time."""
+    after, actions = decide(state, event, now)
+    return (replace(after, down_at=now), actions) if after.down_at is not None else (after, actions)
+
+
+def _late(state: Instance, event: Happening, now: float) -> Decision:
+    """Adds its addresses when it hears of itself being active the second time."""
+    state, actions = decide(state, event, now)
+    return state, tuple[Action, ...](each for each in actions if not isinstance(each, AddObjects))
+
+
+@pytest.mark.parametrize("wrong", [_deaf, _greedy, _secretive, _hasty, _idle, _restless, _late])
+def test_what_is_wrong_is_found(wrong: Wrong, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(router, "decide", wrong)
+    found: list[Any] = []
+    for seed in range(20):
+        try:
+            play(seed)
+        except BrokenRuleError as error:
+            found.append(error)
+    assert found
