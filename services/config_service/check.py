@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from config_service.load import load
 from config_service.problems import ConfigError
 from vipbus.runtime.life import EXIT_USAGE
@@ -17,7 +19,13 @@ def check(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="config-service check", description="Check a configuration file.")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--router", metavar="NAME", help="the router it is for (default: what the file says)")
-    parser.add_argument("--print-router", action="store_true", help="on success print only the router's name")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--print-router", action="store_true", help="on success print only the router's name"
+    )
+    instead.add_argument(
+        "--print-entities", action="store_true", help="on success print what it says, as a JSON array"
+    )
     options = parser.parse_args(arguments)
     try:
         configuration = load(options.file, options.router)
@@ -26,8 +34,11 @@ def check(arguments: Sequence[str]) -> int:
         return EXIT_USAGE
     for warning in configuration.warnings:
         sys.stderr.write(f"{warning.file}:{warning.line}: warning: {warning.text}\n")
-    answer = (
-        configuration.router if options.print_router else f"{configuration.source}: {configuration.summary}"
-    )
+    if options.print_router:
+        answer = configuration.router
+    elif options.print_entities:
+        answer = msgspec.json.encode(configuration.entities).decode()
+    else:
+        answer = f"{configuration.source}: {configuration.summary}"
     sys.stdout.write(answer + "\n")
     return 0

@@ -5,23 +5,42 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-from config_service.keepalived.compile import Configuration, compile_text
-from config_service.problems import file_name
+from config_service.keepalived.compile import Configuration, compile_text, router_name
+from config_service.keepalived.iproute2 import Names
+from config_service.keepalived.outside import Outside
+from config_service.native.document import read
+from config_service.problems import Problem, file_name
 from config_service.source import read_text
+from vipbus.runtime.secrets import Secrets
 from vipbus.runtime.settings import default_router
 
 
-def load(path: Path, router: str | None) -> Configuration:
+def load(path: Path, router: str | None, secrets: Secrets | None = None) -> Configuration:
     """Read, validate and compile a file; ``router`` is the name given by option, if any.
+
+    A name that ends in ``.toml`` is of the native language, every other of keepalived's.
+
+    ``secrets`` takes the passwords and keys; without it nobody can resolve the references.
 
     Raises:
         ConfigError: it is refused, with every reason.
     """
     text = read_text(path)
+    reference = (secrets or Secrets.in_memory()).reference
+    if path.suffix == ".toml":
+        name = router_name(router, None, default_router())
+        warnings: list[Problem] = []
+        entities = read(text, file_name(path), name, reference, warnings)
+        return Configuration(name, file_name(path), entities, tuple(sorted(warnings, key=_line)))
+    outside = Outside(reference, Names())
     collects = gc.isenabled()
     gc.disable()  # a large file makes a million objects and no cycles; collecting doubled the time
     try:
-        return compile_text(text, file_name(path), router, default_router())
+        return compile_text(text, file_name(path), router, default_router(), outside)
     finally:
         if collects:
             gc.enable()
+
+
+def _line(problem: Problem) -> int:
+    return problem.line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ import msgspec
 
 _LONGEST_WORD: Final = 60
 """Characters of a file's word that a message repeats; noise has words of any length."""
+_SECRET: Final = re.compile(r"\b(?:auth_pass|key|password)\b")
+"""Keywords with a password or key after them."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -75,6 +78,11 @@ class Report:
 def quoted(word: str) -> str:
     """Repeat a word of the file in a message: in quotes, printable, not too long."""
     return repr(word if len(word) <= _LONGEST_WORD else word[:_LONGEST_WORD] + "...")
+
+
+def may_be_secret(line: str) -> bool:
+    """Say whether a piece of this line may be part of a password, so that no message repeats it."""
+    return _SECRET.search(line) is not None
 
 
 def file_name(path: Path) -> str:

@@ -15,11 +15,13 @@ import msgspec
 from config_service import metrics
 from config_service.keeper import Keeper
 from config_service.load import load
+from config_service.operate import operate
 from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
 from vipbus.bus import BusAwayError
-from vipbus.contracts import ConfigRefused, ReloadConfig, ReloadResult, name_token, per_router
+from vipbus.contracts import ConfigRefused, Operate, ReloadConfig, ReloadResult, name_token, per_router
 from vipbus.runtime.life import FatalError, Life
+from vipbus.runtime.secrets import Secrets
 from vipbus.runtime.settings import default_router
 from vipbus.telemetry import trace
 
@@ -41,6 +43,8 @@ class Source(msgspec.Struct):
     keeper: Keeper | None = None
     refusal: str = ""
     """Why the file was refused when it was last read; empty when it was accepted."""
+    references: frozenset[str] | None = None
+    """Of the passwords and keys in it; None until it is accepted for the first time."""
 
 
 def source(option: str, router: str | None) -> Source:
@@ -57,10 +61,12 @@ class ConfigService:
     def __init__(self, life: Life, sources: Sequence[Source]) -> None:
         self._life = life
         self._sources = sources
+        self._secrets = Secrets.open(life.settings.state_dir)
         self._reading = asyncio.Lock()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reloads: set[asyncio.Task[None]] = set()
         self._served = life.serve(commands={"reload": self._command})
+        self._served.add("operate", self._operate, shared=True)
         named = [name_token(one.router) for one in sources if one.router]
         if twice := {name for name in named if named.count(name) > 1}:
             raise FatalError(f"router {min(twice)} is given two files; give each router one --file")
@@ -96,6 +102,10 @@ class ConfigService:
     async def _command(self, body: bytes) -> bytes:
         asked = msgspec.json.decode(body, type=ReloadConfig) if body else ReloadConfig()
         return msgspec.json.encode(await self.reload(asked.router))
+
+    async def _operate(self, body: bytes) -> bytes:
+        asked = msgspec.json.decode(body, type=Operate)
+        return msgspec.json.encode(await operate(self._life.bus, asked))
 
     async def reload(self, router: str | None) -> ReloadResult:
         """Read a router's file again, or all of them, and wait until the bus holds what they say.
@@ -143,14 +153,37 @@ class ConfigService:
         async with self._reading:
             for one in sources:
                 try:
-                    desired = await asyncio.to_thread(_desired, one, cause)
-                    self._keeper_of(one, desired).want(desired)
+                    desired, references = await asyncio.to_thread(_desired, one, cause, self._secrets)
+                    keeper = self._keeper_of(one, desired)
+                    await asyncio.to_thread(self._save_secrets, one, references)
+                    keeper.want(desired)
                 except ConfigError as error:
                     await self._refuse(one, error)
                 else:
                     one.refusal = ""
                     self._life.readiness.problem(f"config {file_name(one.path)}", "")
                     metrics.RELOADS.add(router=desired.router, result="accepted")
+
+    def _save_secrets(self, one: Source, references: frozenset[str]) -> None:
+        """Write what a file's references stand for, before anyone can hear of them.
+
+        Raises:
+            ConfigError: the state directory is not writable.
+        """
+        before, one.references = one.references, references
+        # the file of a router that was not accepted yet may name any of those that are there
+        known = [
+            self._secrets.references if each.references is None else each.references for each in self._sources
+        ]
+        try:
+            self._secrets.save(frozenset().union(*known))
+        except OSError as error:
+            one.references = before
+            raise _refused(
+                one,
+                f"passwords cannot be kept in {self._life.settings.state_dir} ({error.strerror}); make it "
+                "writable, or choose another --state-dir",
+            ) from None
 
     async def _refuse(self, one: Source, error: ConfigError) -> None:
         if error.reason == one.refusal:
@@ -219,11 +252,11 @@ class ConfigService:
             self._life.readiness.done("a configuration")
 
 
-def _desired(one: Source, cause: str) -> Desired:
-    configuration = load(one.path, one.router)
+def _desired(one: Source, cause: str, secrets: Secrets) -> tuple[Desired, frozenset[str]]:
+    configuration = load(one.path, one.router, secrets)
     for warning in configuration.warnings:
         log.warning("%s:%d: %s", warning.file, warning.line, warning.text)
-    return desire(configuration, cause)
+    return desire(configuration, cause), configuration.references
 
 
 def _refused(one: Source, text: str) -> ConfigError:

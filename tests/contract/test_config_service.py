@@ -28,6 +28,7 @@ from vipbus.contracts import (
     ReloadResult,
     revision_digest,
 )
+from vipbus.runtime import secrets
 from vipbus.runtime.revision import Revisions
 from vipbus.telemetry import trace
 
@@ -209,14 +210,14 @@ def test_the_first_revision_is_whole_and_said(service: Run) -> None:
         one.start()
         head = await one.reaches(1)
         bodies = {key: entry.body for key, entry in one.all.entries.items() if key != "r1.head"}
-        assert (head.entities, head.digest) == (4, revision_digest(bodies))
+        assert (head.entities, head.digest) == (5, revision_digest(bodies))
         assert (head.source, head.cause) == (str(one.file), "start")
         assert one.whole().routers["r1"].instances[0].name == "VI_1"
         # the head's write comes last, and all of a revision is one trace
         assert max(one.revisions(), key=one.revisions().__getitem__) == "r1.head"
         assert len({entry.trace for entry in one.all.entries.values()}) == 1
         assert await one.event(ConfigAccepted, 1) == ConfigAccepted(
-            router="r1", revision=1, source=str(one.file), added=4, changed=0, removed=0
+            router="r1", revision=1, source=str(one.file), added=5, changed=0, removed=0
         )
         condition = await one.condition(lambda found: found.ready, "it is ready")
         assert condition.revisions == (("r1", 1),)
@@ -287,11 +288,64 @@ def test_a_server_that_is_removed_and_comes_again(service: Run) -> None:
         start = GOOD.index("    real_server 10.9.1.22")
         one.file.write_text(GOOD[:start] + "}\n")
         await one.reload()
-        assert (await one.reaches(2)).entities == 3
-        assert len(one.all.entries) == 4
+        assert (await one.reaches(2)).entities == 4
+        assert len(one.all.entries) == 5
         one.file.write_text(GOOD)
         await one.reload()
-        assert (await one.reaches(3)).entities == 4
+        assert (await one.reaches(3)).entities == 5
+
+    service(story)
+
+
+def with_password(password: str) -> str:
+    block = f"authentication {{ auth_type PASS\n        auth_pass {password} }}\n    "
+    return GOOD.replace("virtual_ipaddress", block + "virtual_ipaddress")
+
+
+def test_a_password_stands_in_the_state_directory_and_nowhere_else(service: Run, tmp_path: Path) -> None:
+    async def story(one: Service) -> None:
+        def reference() -> str:
+            found = one.whole().routers["r1"].instances[0].auth_pass
+            # whoever hears of a reference can resolve it
+            assert found is not None
+            assert found in secrets.load(tmp_path)
+            return found
+
+        one.file.write_text(with_password("geheim-1"))
+        one.start()
+        await one.reaches(1)
+        first = reference()
+        assert secrets.load(tmp_path)[first] == "geheim-1"
+        one.file.write_text(with_password("geheim-2"))
+        await one.reload()
+        await one.reaches(2)
+        assert reference() != first
+        # who still has the revision before it may start again
+        assert dict(secrets.load(tmp_path)) == {first: "geheim-1", reference(): "geheim-2"}
+        assert one.end() == 0
+        one.start()
+        await one.condition(lambda found: found.ready, "the next process is ready")
+        assert one.revision() == 2
+        bodies = [record.body async for record in records(one.bus, ">", follow=False)]
+        assert any(first.encode() in body for body in bodies)
+        assert not any(b"geheim" in body for body in bodies)
+        assert "geheim" not in one.log.read_text()
+
+    service(story)
+
+
+def test_a_password_that_cannot_be_kept_is_refused(service: Run, tmp_path: Path) -> None:
+    async def story(one: Service) -> None:
+        one.start()
+        await one.reaches(1)
+        (tmp_path / "secrets.json").mkdir()
+        one.file.write_text(with_password("geheim-1"))
+        answer = await one.reload()
+        assert not answer.accepted
+        assert f"passwords cannot be kept in {tmp_path}" in answer.reason
+        (tmp_path / "secrets.json").rmdir()
+        assert (await one.reload()).accepted
+        await one.reaches(2)
 
     service(story)
 
@@ -412,7 +466,7 @@ def test_what_someone_else_writes_is_put_back(service: Run, key: str, body: byte
                 break
             await asyncio.sleep(0.02)
         assert await stands()
-        assert one.whole().routers["r1"].head.entities == 4
+        assert one.whole().routers["r1"].head.entities == 5
 
     service(story)
 
@@ -485,7 +539,7 @@ def test_one_router_has_one_file(service: Run) -> None:
 
 
 def large(servers: int) -> str:
-    """Write a configuration of twice as many entities, and an instance."""
+    """Write a configuration of twice as many entities, an instance and the settings."""
     blocks = (
         f"virtual_server 10.9.{number // 250}.{number % 250 + 1} 80 {{\n    protocol TCP\n"
         f"    real_server 10.8.0.1 80 {{\n    }}\n}}\n"
@@ -508,7 +562,7 @@ def test_a_kill_in_the_middle_of_a_write(service: Run, killed: str) -> None:
             one.end(signal.SIGKILL)
             assert one.head() is None
             one.start()
-        assert (await one.reaches(1)).entities == 4001
+        assert (await one.reaches(1)).entities == 4002
         accepted = await one.event(ConfigAccepted, 1)
         assert isinstance(accepted, ConfigAccepted)
         assert accepted.revision == 1

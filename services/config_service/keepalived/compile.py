@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from config_service.keepalived.instances import compile_instances
+from config_service.keepalived.checkers.common import Surroundings
 from config_service.keepalived.language import FileDraft, read_file
+from config_service.keepalived.outside import Outside
 from config_service.keepalived.parser import parse
 from config_service.keepalived.servers import compile_servers
+from config_service.keepalived.vrrp import compile_vrrp, references
 from config_service.problems import Problem, Report
-from vipbus.contracts import Entity, RealServer, VirtualServer, VrrpInstance
+from vipbus.contracts import Entity, RealServer, SyncGroup, VirtualServer, VrrpInstance, VrrpScript
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -24,14 +26,24 @@ class Configuration(msgspec.Struct, frozen=True):
     def summary(self) -> str:
         """Count what is in it: ``1 instance, 2 virtual servers, 6 real servers``."""
         counts = [
-            (sum(isinstance(entity, kind) for entity in self.entities), noun)
-            for kind, noun in (
-                (VrrpInstance, "instance"),
-                (VirtualServer, "virtual server"),
-                (RealServer, "real server"),
+            (sum(isinstance(entity, kind) for entity in self.entities), noun, always)
+            for kind, noun, always in (
+                (VrrpInstance, "instance", True),
+                (SyncGroup, "sync group", False),
+                (VrrpScript, "script", False),
+                (VirtualServer, "virtual server", True),
+                (RealServer, "real server", True),
             )
         ]
-        return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+        return ", ".join(
+            f"{count} {noun}{'' if count == 1 else 's'}" for count, noun, always in counts if count or always
+        )
+
+    @property
+    def references(self) -> frozenset[str]:
+        """The references of all passwords and keys in it."""
+        instances = (entity for entity in self.entities if isinstance(entity, VrrpInstance))
+        return frozenset().union(*map(references, instances))
 
 
 def router_name(option: str | None, router_id: str | None, hostname: str) -> str:
@@ -39,7 +51,7 @@ def router_name(option: str | None, router_id: str | None, hostname: str) -> str
     return option or router_id or hostname
 
 
-def compile_text(text: str, file: str, router: str | None, hostname: str) -> Configuration:
+def compile_text(text: str, file: str, router: str | None, hostname: str, outside: Outside) -> Configuration:
     """Compile a file's text for a router; ``router`` is the name given by option, if any.
 
     Raises:
@@ -48,25 +60,36 @@ def compile_text(text: str, file: str, router: str | None, hostname: str) -> Con
     report = Report()
     statements = parse(text, file, report)
     report.raise_errors()  # with a brace missing, whatever else could be said would be wrong
-    draft = read_file(statements, file, report)
+    draft = read_file(statements, file, outside.names, report)
     name = router_name(router, draft.globals.router_id, hostname)
     if not name.isprintable():
         report.error(file, 1, f"the router's name {name!r} has a control character; choose another --router")
-    entities = _compile(draft, name, file, report)
+    entities = _compile(draft, name, hostname, outside, report)
     report.raise_errors()
     if not text.endswith("\n"):
         report.warning(file, text.count("\n") + 1, "the last line has no end; was the file cut off?")
     return Configuration(name, file, entities, tuple(sorted(report.warnings, key=lambda one: one.line)))
 
 
-def _compile(draft: FileDraft, router: str, file: str, report: Report) -> tuple[Entity, ...]:
-    instances = compile_instances(draft.instances, draft.globals.vrrp_version, router, report)
-    owners = {one.address: draft.name for draft in draft.instances for one in draft.addresses}
-    entities = (*instances, *compile_servers(draft.virtual_servers, owners, router, report))
-    if not entities and not report.errors:
+def _compile(
+    draft: FileDraft, router: str, hostname: str, outside: Outside, report: Report
+) -> tuple[Entity, ...]:
+    vrrp = compile_vrrp(draft, router, hostname, outside, report)
+    owners = {
+        one.address: draft.name for draft in draft.instances for one in (*draft.addresses, *draft.excluded)
+    }
+    around = Surroundings(
+        files={one.name: one for one in draft.files},
+        tls=draft.ssl.compiled(report),
+        script_user=draft.globals.settings.script_user,
+        script_security=draft.globals.settings.script_security,
+        program_problem=outside.program_problem,
+    )
+    entities = (*vrrp, *compile_servers(draft.virtual_servers, owners, around, router, report))
+    if not report.errors and not any(isinstance(one, VrrpInstance | VirtualServer) for one in entities):
         # taken at its word, it would end every service of this router
         report.error(
-            file,
+            draft.statement.file,
             1,
             "there is no vrrp_instance and no virtual_server with a pool in it; was the file cut off?",
         )

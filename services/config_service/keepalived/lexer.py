@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, Report, may_be_secret, quoted
 
 
 class Brace(enum.Enum):
@@ -158,7 +158,8 @@ class _Scanner:
         else:
             value = ord(_ESCAPES.get(character, character))
         if value == 0 or (value > 0xFF and octal is not None):
-            raise RefusedError(f"the escape {quoted(raw[position - 1 : end])} makes no character; remove it")
+            escape = "an escape" if may_be_secret(raw) else f"the escape {quoted(raw[position - 1 : end])}"
+            raise RefusedError(f"{escape} makes no character; remove it")
         self._add(chr(value))
         return end
 
@@ -177,8 +178,9 @@ def _refuse_substitution(raw: str, position: int) -> None:
     """Refuse what keepalived replaces before it reads words, inside quotes too."""
     character = raw[position]
     if character == "$" and (found := _PARAMETER.match(raw, position)) is not None:
+        which = "" if may_be_secret(raw) else f" ({found[0]})"
         raise RefusedError(
-            f"parameter substitution ({found[0]}) is keepalived's, but vipbus does not support it yet; "
+            f"parameter substitution{which} is keepalived's, but vipbus does not support it yet; "
             "write the value itself"
         )
     if character == "~" and (found := _GENERATOR.match(raw, position)) is not None:

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final, cast, get_args
 
 from config_service.keepalived import not_yet, values
+from config_service.keepalived.checkers import dns, file, http, misc, smtp, tcp, udp
+from config_service.keepalived.checkers.common import ALPHA, AROUND, CheckerDraft, Knobs, checker
 from config_service.keepalived.parser import Statement
-from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block
+from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block, within
 from config_service.problems import RefusedError, Report, quoted
 from vipbus.contracts import ForwardingMethod, Protocol, Scheduler
 
 # the ranges below are keepalived 2.2.7's own, tried out
-_LONGEST_TIMEOUT: Final = "4294.967295"
 _LARGEST_WEIGHT: Final = 2**31 - 1
 _LONGEST_PERSISTENCE: Final = 2678400
 _DEFAULT_PERSISTENCE: Final = 360
 
 
-class CheckDraft(Draft):
-    """What one ``TCP_CHECK`` says; no port: the real server's."""
-
-    __slots__ = ("connect_timeout", "delay_before_retry", "port", "retry")
-
-    def __init__(self, statement: Statement) -> None:
-        super().__init__(statement)
-        self.port: int | None = None
-        self.connect_timeout = Decimal(5)
-        self.retry = 1
-        self.delay_before_retry = Decimal(1)
-
-
 class RealServerDraft(Draft):
     """What one ``real_server`` says."""
 
-    __slots__ = ("address", "checks", "port", "weight")
+    __slots__ = ("address", "checkers", "knobs", "port", "weight")
 
     def __init__(self, statement: Statement) -> None:
         super().__init__(statement)
         self.address = values.Address("", 4)
         self.port = 0
         self.weight = 1
-        self.checks: list[CheckDraft] = []
+        self.knobs: Knobs | None = None
+        """None: it says nothing, as nearly all do."""
+        self.checkers: list[CheckerDraft] = []
 
 
 class VirtualServerDraft(Draft):
@@ -49,8 +38,8 @@ class VirtualServerDraft(Draft):
 
     __slots__ = (
         "address",
-        "delay_loop",
         "forwarding",
+        "knobs",
         "persistence_timeout",
         "port",
         "protocol",
@@ -62,52 +51,22 @@ class VirtualServerDraft(Draft):
         super().__init__(statement)
         self.address = values.Address("", 4)
         self.port = 0
-        self.delay_loop = Decimal(60)
         self.protocol: Protocol | None = None
         self.scheduler: Scheduler = "wlc"
         self.forwarding: ForwardingMethod = "NAT"
         self.persistence_timeout: int | None = None
+        self.knobs = Knobs()
         self.real_servers: list[RealServerDraft] = []
-
-
-def _connect_timeout(draft: CheckDraft, statement: Statement, _report: Report) -> None:
-    draft.connect_timeout = values.seconds(statement.arguments[0], "0.000001", _LONGEST_TIMEOUT)
-
-
-def _connect_port(draft: CheckDraft, statement: Statement, _report: Report) -> None:
-    draft.port = values.port(statement.arguments[0])
-
-
-def _retry(draft: CheckDraft, statement: Statement, _report: Report) -> None:
-    draft.retry = values.integer(statement.arguments[0], 0, 2**32 - 1)
-
-
-def _delay_before_retry(draft: CheckDraft, statement: Statement, _report: Report) -> None:
-    draft.delay_before_retry = values.seconds(statement.arguments[0], "0", _LONGEST_TIMEOUT)
-
-
-TCP_CHECK: Final = declare(
-    Table(
-        "TCP_CHECK",
-        {
-            "connect_timeout": Keyword("connect_timeout SECONDS", _connect_timeout),
-            "connect_port": Keyword("connect_port PORT", _connect_port),
-            "retry": Keyword("retry COUNT", _retry),
-            "delay_before_retry": Keyword("delay_before_retry SECONDS", _delay_before_retry),
-        },
-        not_yet.TCP_CHECK,
-    )
-)
 
 
 def _weight(draft: RealServerDraft, statement: Statement, _report: Report) -> None:
     draft.weight = values.integer(statement.arguments[0], 0, _LARGEST_WEIGHT)
 
 
-def _tcp_check(draft: RealServerDraft, statement: Statement, report: Report) -> None:
-    check = CheckDraft(statement)
-    read_block(statement.block or (), TCP_CHECK, check, report)
-    draft.checks.append(check)
+def _knobs(draft: RealServerDraft) -> Knobs:
+    if draft.knobs is None:
+        draft.knobs = Knobs()
+    return draft.knobs
 
 
 REAL_SERVER: Final = declare(
@@ -115,16 +74,31 @@ REAL_SERVER: Final = declare(
         "real_server",
         {
             "weight": Keyword("weight NUMBER", _weight),
-            "TCP_CHECK": Keyword("TCP_CHECK { ... }", _tcp_check, least=0, most=0, block=True, repeats=True),
+            **within(_knobs, {**AROUND, "alpha": ALPHA}),
+            "HTTP_GET": checker("HTTP_GET", http.HttpDraft, http.HTTP_GET),
+            "SSL_GET": checker("SSL_GET", http.SslDraft, http.SSL_GET),
+            "TCP_CHECK": checker("TCP_CHECK", tcp.TcpDraft, tcp.TCP_CHECK),
+            "SMTP_CHECK": checker("SMTP_CHECK", smtp.SmtpDraft, smtp.SMTP_CHECK),
+            "DNS_CHECK": checker("DNS_CHECK", dns.DnsDraft, dns.DNS_CHECK),
+            "MISC_CHECK": checker("MISC_CHECK", misc.MiscDraft, misc.MISC_CHECK),
+            "UDP_CHECK": checker("UDP_CHECK", udp.UdpDraft, udp.UDP_CHECK),
+            "PING_CHECK": checker("PING_CHECK", tcp.PingDraft, tcp.PING_CHECK),
+            "FILE_CHECK": checker("FILE_CHECK", file.FileDraft, file.FILE_CHECK),
         },
         not_yet.REAL_SERVER,
     )
 )
 
 
-def _delay_loop(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
-    # keepalived takes a microsecond, too; nothing answers that often
-    draft.delay_loop = values.seconds(statement.arguments[0], "0.001", "2678400")
+def _alpha(knobs: Knobs, statement: Statement, report: Report) -> None:
+    knobs.alpha = True
+    if statement.arguments:
+        report.warning(
+            statement.file,
+            statement.line,
+            f"alpha takes no value in a virtual_server, and is on whatever stands after it; remove "
+            f"{quoted(statement.arguments[0])}, or alpha",
+        )
 
 
 def _scheduler(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
@@ -172,7 +146,7 @@ VIRTUAL_SERVER: Final = declare(
     Table(
         "virtual_server",
         {
-            "delay_loop": Keyword("delay_loop SECONDS", _delay_loop),
+            **within(lambda draft: draft.knobs, {**AROUND, "alpha": Keyword("alpha", _alpha, least=0)}),
             "lvs_sched": Keyword("lvs_sched NAME", _scheduler),
             "lb_algo": Keyword("lb_algo NAME", _scheduler, same_as="lvs_sched"),
             "lvs_method": Keyword("lvs_method NAT|DR|TUN", _forwarding, most=16),

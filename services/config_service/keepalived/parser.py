@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from config_service.keepalived.lexer import Brace, Part, lines
-from config_service.problems import Report, quoted
+from config_service.problems import Report, may_be_secret, quoted
 
 DEEPEST: Final = 16
 """Blocks inside blocks; the language itself needs 4."""
@@ -85,7 +85,7 @@ class _Tree:
             self._report.error(
                 self._file,
                 block.line,
-                f"the block of {quoted(' '.join(block.head))} is never closed; "
+                f"the block of {quoted(_head(block.head))} is never closed; "
                 "add '}' (or was the file cut off?)",
             )
         return tuple(self._blocks[0].statements)
@@ -120,6 +120,10 @@ class _Tree:
                     block.head[0], tuple(block.head[1:]), block.line, self._file, tuple(block.statements)
                 )
             )
+
+
+def _head(words: list[str]) -> str:
+    return words[0] if words and may_be_secret(words[0]) else " ".join(words)
 
 
 def _refuse_directive(word: str, file: str, line: int, report: Report) -> None:

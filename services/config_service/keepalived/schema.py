@@ -24,8 +24,16 @@ class Draft:
         """Where a value was given; the block's own line where it was not."""
         return self.given.get(keyword, self.statement).line
 
+    def void(self, keyword: str, why: str, report: Report) -> None:
+        """Warn that a keyword means nothing beside what else is there; only where it was given."""
+        said = self.given.get(keyword)
+        if said is not None:
+            report.warning(said.file, said.line, f"{said.keyword} has no effect here: {why}")
 
-D = TypeVar("D", bound=Draft)
+
+D = TypeVar("D")
+"""What a keyword's value is put into: a draft, or a part of one."""
+B = TypeVar("B", bound=Draft)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,10 @@ class Table(Generic[D]):
     keywords: Mapping[str, Keyword[D]]
     not_yet: frozenset[str] = field(default_factory=frozenset)
     """Keywords that keepalived has here and vipbus not yet."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Keywords that vipbus will not have, and why."""
+    secret: bool = False
+    """True: a word in here may be a password that lost its keyword; no message repeats it."""
 
 
 HOMES: Final[dict[str, list[str]]] = {}
@@ -67,7 +79,38 @@ def declare(table: Table[D]) -> Table[D]:
     return table
 
 
-def read_block(statements: tuple[Statement, ...], table: Table[D], draft: D, report: Report) -> None:
+def within(part: Callable[[B], D], keywords: Mapping[str, Keyword[D]]) -> dict[str, Keyword[B]]:
+    """Make a part's keywords those of the draft that it belongs to."""
+
+    def enter(keyword: Keyword[D]) -> Keyword[B]:
+        def read(draft: B, statement: Statement, report: Report) -> None:
+            keyword.read(part(draft), statement, report)
+
+        return Keyword(
+            keyword.usage,
+            read,
+            least=keyword.least,
+            most=keyword.most,
+            block=keyword.block,
+            repeats=keyword.repeats,
+            same_as=keyword.same_as,
+        )
+
+    return {name: enter(keyword) for name, keyword in keywords.items()}
+
+
+def each_line(statement: Statement, report: Report, read: Callable[[Statement], None]) -> None:
+    """Read the lines of a block that holds no keywords; `RefusedError` becomes an error at its line."""
+    for line in statement.block or ():
+        try:
+            if line.block is not None:
+                raise RefusedError(f"a line of {statement.keyword} takes no block; remove the braces")
+            read(line)
+        except RefusedError as error:
+            report.error(line.file, line.line, str(error))
+
+
+def read_block(statements: tuple[Statement, ...], table: Table[B], draft: B, report: Report) -> None:
     """Read a block's statements into its draft; what is wrong goes into the report."""
     for statement in statements:
         keyword = table.keywords.get(statement.keyword)
@@ -87,6 +130,8 @@ def read_block(statements: tuple[Statement, ...], table: Table[D], draft: D, rep
             except RefusedError as error:
                 wrong = f"{statement.keyword}: {error}"
         if wrong:
+            for word in statement.arguments if table.secret else ():
+                wrong = wrong.replace(quoted(word), "what follows it")
             report.error(statement.file, statement.line, wrong)
 
 
@@ -113,12 +158,17 @@ def _arguments(count: int) -> str:
 def _report_unknown(statement: Statement, table: Table[Any], report: Report) -> None:
     word = statement.keyword
     where = f"in {table.name}" if table.name else "at the top of the file"
-    if word in table.not_yet:
+    if table.secret:
+        text = f"this is no line of {table.name}; there are {' '.join(table.keywords)}"
+    elif why := table.left_out.get(word):
+        text = f"{quoted(word)} {where} is keepalived's and left out of vipbus on purpose: {why}; remove it"
+    elif word in table.not_yet:
         text = f"{quoted(word)} {where} is keepalived's, but vipbus does not support it yet; remove it"
     elif homes := HOMES.get(word):
         belongs = ", ".join(f"in {home}" if home else "at the top of the file" for home in homes)
         text = f"{quoted(word)} does not belong {where} but {belongs}; is a brace missing or misplaced?"
     else:
-        advice = near(word, table.keywords) or near(word, table.not_yet) or "; remove it"
+        known = (*table.keywords, *table.not_yet, *table.left_out)
+        advice = near(word, table.keywords) or near(word, known) or "; remove it"
         text = f"unknown keyword {quoted(word)} {where}{advice}"
     report.error(statement.file, statement.line, text)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from config_service.keepalived.lvs import CheckDraft, RealServerDraft, VirtualServerDraft
+from config_service.keepalived.checkers.common import Site, Surroundings
+from config_service.keepalived.checkers.file import FileDraft
+from config_service.keepalived.lvs import RealServerDraft, VirtualServerDraft
 from config_service.problems import Report
-from vipbus.contracts import Protocol, RealServer, TcpCheck, VirtualServer
+from vipbus.contracts import Check, Protocol, RealServer, VirtualServer
 
 _KEEPS_PORT: Final = ("DR", "TUN")
 """Forwarding methods that leave the packet's port as the client wrote it (ip_vs_xmit.c)."""
 
 
 def compile_servers(
-    drafts: Sequence[VirtualServerDraft], owners: Mapping[str, str], router: str, report: Report
+    drafts: Sequence[VirtualServerDraft],
+    owners: Mapping[str, str],
+    around: Surroundings,
+    router: str,
+    report: Report,
 ) -> list[VirtualServer | RealServer]:
     """Compile the virtual servers, each followed by its real servers.
 
@@ -51,14 +57,21 @@ def compile_servers(
                 )
         else:
             entities.append(server)
-            entities += _real_servers(draft, token, router, report)
+            entities += _real_servers(draft, token, around, router, report)
     return entities
+
+
+def checked_files(drafts: Sequence[VirtualServerDraft]) -> frozenset[str]:
+    """Name the ``track_file`` blocks that real servers are checked by."""
+    checkers = (one for draft in drafts for server in draft.real_servers for one in server.checkers)
+    return frozenset(one.name for one in checkers if isinstance(one, FileDraft) and one.name is not None)
 
 
 def _protocol(draft: VirtualServerDraft, report: Report) -> Protocol:
     if draft.protocol is not None:
         return draft.protocol
-    if "protocol" not in draft.given and any(server.checks for server in draft.real_servers):
+    checkers = [one for server in draft.real_servers for one in server.checkers]
+    if "protocol" not in draft.given and any(one.speaks_tcp for one in checkers):
         report.warning(
             draft.statement.file,
             draft.statement.line,
@@ -69,7 +82,7 @@ def _protocol(draft: VirtualServerDraft, report: Report) -> Protocol:
 
 
 def _real_servers(
-    draft: VirtualServerDraft, virtual_server: str, router: str, report: Report
+    draft: VirtualServerDraft, virtual_server: str, around: Surroundings, router: str, report: Report
 ) -> list[RealServer]:
     entities: list[RealServer] = []
     first: dict[tuple[str, int], int] = {}
@@ -89,6 +102,8 @@ def _real_servers(
                 line,
                 f"real_server {server.address.text} {port} is already on line {before}; remove one",
             )
+        levels = (draft.knobs,) if server.knobs is None else (server.knobs, draft.knobs)
+        site = Site(server.address, server.port, levels, around)
         entities.append(
             RealServer(
                 router=router,
@@ -96,10 +111,22 @@ def _real_servers(
                 address=server.address.text,
                 port=port,
                 weight=server.weight,
-                checks=tuple(_check(check, server, float(draft.delay_loop)) for check in server.checks),
+                checks=_checks(server, site, report),
+                alpha=_alpha(server, site, report),
             )
         )
     return entities
+
+
+def _checks(server: RealServerDraft, site: Site, report: Report) -> tuple[Check, ...]:
+    return tuple(check for checker in server.checkers for check in checker.checks(site, report))
+
+
+def _alpha(server: RealServerDraft, site: Site, report: Report) -> bool:
+    """Say whether it starts down: if one of its checkers does, for all must pass before it is up."""
+    if not any(checker.knows_alpha for checker in server.checkers):
+        server.void("alpha", "nothing but FILE_CHECK, or nothing at all, checks this real server", report)
+    return any(checker.alpha(site) for checker in server.checkers)
 
 
 def _port(draft: VirtualServerDraft, server: RealServerDraft, report: Report) -> int:
@@ -112,14 +139,3 @@ def _port(draft: VirtualServerDraft, server: RealServerDraft, report: Report) ->
         f"{draft.port} of {server.address.text}, and checks to {server.port}",
     )
     return draft.port
-
-
-def _check(check: CheckDraft, server: RealServerDraft, delay_loop: float) -> TcpCheck:
-    return TcpCheck(
-        address=server.address.text,
-        port=check.port or server.port,
-        delay_loop=delay_loop,
-        connect_timeout=float(check.connect_timeout),
-        retry=check.retry,
-        delay_before_retry=float(check.delay_before_retry),
-    )

@@ -1,186 +1,104 @@
-"""The keywords of ``global_defs`` and ``vrrp_instance`` (keepalived.conf(5))."""
+"""The VRRP part of a file: its instances and all that is around them, as entities."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from config_service.keepalived import not_yet, values
-from config_service.keepalived.parser import Statement
-from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block
-from config_service.problems import RefusedError, Report, quoted
+from config_service.keepalived.clashes import Claims
+from config_service.keepalived.groups import GroupDraft, groups_of
+from config_service.keepalived.instances import InstanceCompiler
+from config_service.keepalived.outside import Outside
+from config_service.keepalived.programs import ProgramLine, report_missing
+from config_service.keepalived.servers import checked_files
+from config_service.keepalived.settings import compile_settings, fifo_scripts
+from config_service.keepalived.sources import Sources
+from config_service.keepalived.static import Followers, compile_static
+from config_service.keepalived.trackers import ScriptDraft
+from config_service.problems import Report
+from vipbus.contracts import SyncGroup, VrrpInstance
+from vipbus.contracts.vrrp import VrrpEntity
 
-
-class GlobalDraft(Draft):
-    """What ``global_defs`` says."""
-
-    __slots__ = ("router_id", "vrrp_version")
-
-    def __init__(self, statement: Statement) -> None:
-        super().__init__(statement)
-        self.router_id: str | None = None
-        self.vrrp_version = 2
-
-
-class AddressDraft(NamedTuple):
-    """One line of ``virtual_ipaddress``; without ``dev`` the address goes on the instance's interface."""
-
-    address: str
-    prefix: int
-    dev: str | None
-    line: int
+if TYPE_CHECKING:
+    from config_service.keepalived.language import FileDraft
 
 
-class InstanceDraft(Draft):
-    """What one ``vrrp_instance`` says; None where the file says nothing and there is no default."""
+def compile_vrrp(
+    draft: FileDraft, router: str, hostname: str, outside: Outside, report: Report
+) -> list[VrrpEntity]:
+    """Compile it; what is wrong goes into the report, and then the entities mean nothing."""
+    _claim_addresses(draft, report)
+    groups = groups_of(draft.groups, draft.instances, report)
+    sources = Sources((*draft.scripts, *draft.files, *draft.processes), report)
+    compiler = InstanceCompiler(
+        router,
+        globals_=draft.globals,
+        sources=sources,
+        garp_groups=draft.garp_groups,
+        outside=outside,
+        report=report,
+    )
+    instances = compiler.compile(draft.instances, groups)
+    followers = Followers(draft.track_groups, {one.name for one in draft.instances}, draft.groups, report)
+    static = compile_static(
+        draft.static_addresses,
+        draft.static_routes,
+        draft.static_rules,
+        draft.globals.defaults.interface,
+        followers,
+    )
+    mail = draft.globals.mail.compiled(hostname)
+    settings = compile_settings(
+        draft.globals, router, mail=mail, delays=draft.delays, static=static, report=report
+    )
+    trackers = sources.used(checked_files(draft.virtual_servers))
+    _report_programs(draft, [one for one in trackers if isinstance(one, ScriptDraft)], outside, report)
+    entities: list[VrrpEntity] = [*instances, *(_group(draft, one, router) for one in draft.groups)]
+    if mail is None:
+        _report_lost_mail(draft, entities, report)
+    entities += [made for one in trackers if (made := one.compiled(router)) is not None]
+    return [settings, *entities] if instances or any(static) else entities
 
-    __slots__ = (
-        "addresses",
-        "advert_int",
-        "interface",
-        "name",
-        "nopreempt",
-        "priority",
-        "state",
-        "version",
-        "virtual_router_id",
+
+def _claim_addresses(draft: FileDraft, report: Report) -> None:
+    claims = Claims(report)
+    for one in draft.instances:
+        claims.claim((*one.addresses, *one.excluded), one.interface or "", one.name)
+    claims.claim(draft.static_addresses, draft.globals.defaults.interface, "static_ipaddress")
+
+
+def _group(draft: FileDraft, group: GroupDraft, router: str) -> SyncGroup:
+    defaults = draft.globals.defaults
+    return SyncGroup(
+        router=router,
+        name=group.name,
+        members=tuple(name for name, _ in group.members),
+        notify=group.notify.compiled(mail=defaults.alerts, priority_changes=defaults.notify_priority_changes),
     )
 
-    def __init__(self, statement: Statement) -> None:
-        super().__init__(statement)
-        self.name = ""
-        self.interface: str | None = None
-        self.virtual_router_id: int | None = None
-        self.state = "BACKUP"
-        self.priority = 100
-        self.advert_int = Decimal(1)
-        self.version: int | None = None
-        self.nopreempt = False
-        self.addresses: list[AddressDraft] = []
+
+def _report_programs(
+    draft: FileDraft, scripts: Iterable[ScriptDraft], outside: Outside, report: Report
+) -> None:
+    """Warn of programs that are not on this machine, each once a line."""
+    lines: list[ProgramLine] = [*fifo_scripts(draft.globals.settings)]
+    lines += [one.script for one in scripts if one.script is not None]
+    for notify in (*(one.notify for one in draft.instances), *(one.notify for one in draft.groups)):
+        lines += notify.lines()
+    for line in lines:
+        report_missing(line, outside.program_problem(line.program.arguments[0]), report)
 
 
-def _router_id(draft: GlobalDraft, statement: Statement, _report: Report) -> None:
-    draft.router_id = values.name(statement.arguments[0])
-
-
-def _vrrp_version(draft: GlobalDraft, statement: Statement, _report: Report) -> None:
-    draft.vrrp_version = values.integer(statement.arguments[0], 2, 3)
-
-
-GLOBAL_DEFS: Final = declare(
-    Table(
-        "global_defs",
-        {
-            "router_id": Keyword("router_id NAME", _router_id),
-            "vrrp_version": Keyword("vrrp_version 2|3", _vrrp_version),
-        },
-        not_yet.GLOBAL_DEFS,
-    )
-)
-
-
-def _state(draft: InstanceDraft, statement: Statement, _report: Report) -> None:
-    draft.state = values.choice(statement.arguments[0], ("MASTER", "BACKUP"))
-
-
-def _interface(draft: InstanceDraft, statement: Statement, _report: Report) -> None:
-    draft.interface = values.interface(statement.arguments[0])
-
-
-def _virtual_router_id(draft: InstanceDraft, statement: Statement, _report: Report) -> None:
-    draft.virtual_router_id = values.integer(statement.arguments[0], 1, 255)
-
-
-def _priority(draft: InstanceDraft, statement: Statement, _report: Report) -> None:
-    draft.priority = values.integer(statement.arguments[0], 1, 255)
-
-
-def _advert_int(draft: InstanceDraft, statement: Statement, _report: Report) -> None:
-    # what is right depends on the version, which may come later in the file
-    draft.advert_int = values.seconds(statement.arguments[0], "0.01", "255")
-
-
-def _version(draft: InstanceDraft, statement: Statement, _report: Report) -> None:
-    draft.version = values.integer(statement.arguments[0], 2, 3)
-
-
-def _nopreempt(draft: InstanceDraft, _statement: Statement, _report: Report) -> None:
-    draft.nopreempt = True
-
-
-def _virtual_ipaddress(draft: InstanceDraft, statement: Statement, report: Report) -> None:
-    for line in statement.block or ():
-        try:
-            draft.addresses.append(_virtual_address(line))
-        except RefusedError as error:
-            report.error(line.file, line.line, str(error))
-
-
-def _virtual_address(statement: Statement) -> AddressDraft:
-    if statement.block is not None:
-        raise RefusedError(f"a virtual address takes no block; remove the braces after {statement.keyword}")
-    word, slash, length = statement.keyword.partition("/")
-    address, version = values.address(word)
-    if version == 6:
-        raise RefusedError(
-            f"{quoted(word)}: IPv6 virtual addresses are keepalived's, but vipbus does not support them yet; "
-            "remove it"
+def _report_lost_mail(draft: FileDraft, entities: Iterable[VrrpEntity], report: Report) -> None:
+    if any(isinstance(one, VrrpInstance | SyncGroup) and one.notify.mail for one in entities):
+        report.warning(
+            draft.globals.statement.file,
+            draft.globals.line_of("smtp_alert"),
+            "smtp_alert is on, but mail goes to nobody: add notification_email to global_defs",
         )
-    prefix = values.integer(length, 1, 32) if slash else 32
-    return AddressDraft(address, prefix, _device(statement.arguments), statement.line)
 
 
-def _device(options: tuple[str, ...]) -> str | None:
-    device: str | None = None
-    words = iter(options)
-    for word in words:
-        if word == "dev":
-            if device is not None:
-                raise RefusedError("dev is given twice; remove one")
-            if not (interface := next(words, "")):
-                raise RefusedError("dev needs an interface after it; name one, or remove dev")
-            device = values.interface(interface)
-        elif word in not_yet.VIRTUAL_ADDRESS:
-            raise RefusedError(f"{quoted(word)} after an address is not supported by vipbus yet; remove it")
-        else:
-            raise RefusedError(
-                f"{quoted(word)} after an address is not known; a line is ADDRESS[/PREFIX] [dev IF]"
-            )
-    return device
-
-
-VRRP_INSTANCE: Final = declare(
-    Table(
-        "vrrp_instance",
-        {
-            "state": Keyword("state MASTER|BACKUP", _state),
-            "interface": Keyword("interface NAME", _interface),
-            "virtual_router_id": Keyword("virtual_router_id 1-255", _virtual_router_id),
-            "priority": Keyword("priority 1-255", _priority),
-            "advert_int": Keyword("advert_int SECONDS", _advert_int),
-            "version": Keyword("version 2|3", _version),
-            "nopreempt": Keyword("nopreempt", _nopreempt, least=0, most=0),
-            "virtual_ipaddress": Keyword(
-                "virtual_ipaddress { ... }", _virtual_ipaddress, least=0, most=0, block=True, repeats=True
-            ),
-        },
-        not_yet.VRRP_INSTANCE,
-    )
-)
-
-
-def read_globals(draft: GlobalDraft, statement: Statement, report: Report) -> None:
-    """Read a ``global_defs`` block."""
-    read_block(statement.block or (), GLOBAL_DEFS, draft, report)
-
-
-def read_instance(statement: Statement, report: Report) -> InstanceDraft:
-    """Read a ``vrrp_instance`` block.
-
-    Raises:
-        RefusedError: its name is none.
-    """
-    draft = InstanceDraft(statement)
-    draft.name = values.name(statement.arguments[0])
-    read_block(statement.block or (), VRRP_INSTANCE, draft, report)
-    return draft
+def references(instance: VrrpInstance) -> frozenset[str]:
+    """Give the references of the passwords and keys that an instance names."""
+    keys = [key.secret for key in instance.hmac.keys] if instance.hmac is not None else []
+    return frozenset((*keys, *([instance.auth_pass] if instance.auth_pass is not None else [])))

@@ -7,14 +7,19 @@ from pathlib import Path
 import pytest
 
 from config_service.keepalived.compile import Configuration, compile_text
+from config_service.keepalived.iproute2 import Names
+from config_service.keepalived.outside import Outside
 from config_service.problems import ConfigError
-from vipbus.contracts import RealServer, VirtualServer, VrrpInstance
+from vipbus.contracts import RealServer, VirtualServer, VrrpInstance, VrrpSettings
+from vipbus.runtime.secrets import Secrets
 
 GOOD = (Path(__file__).parent / "good.conf").read_text()
+SECRETS = Secrets.in_memory()
+OUTSIDE = Outside(SECRETS.reference, Names())
 
 
 def compiled(text: str, router: str | None = "r1") -> Configuration:
-    return compile_text(text, "x.conf", router, "host")
+    return compile_text(text, "x.conf", router, "host", OUTSIDE)
 
 
 def errors(text: str) -> list[str]:
@@ -59,3 +64,13 @@ def the_server(text: str) -> tuple[VirtualServer, RealServer]:
     (virtual,) = (entity for entity in entities if isinstance(entity, VirtualServer))
     (real,) = (entity for entity in entities if isinstance(entity, RealServer))
     return virtual, real
+
+
+def the_settings(text: str) -> VrrpSettings:
+    (found,) = (entity for entity in compiled(text).entities if isinstance(entity, VrrpSettings))
+    return found
+
+
+def global_defs(*lines: str) -> str:
+    """Write the block on lines 1 to N + 2, and an instance after it."""
+    return "\n".join(("global_defs {", *lines, "}", "")) + instance()

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from config_service.__main__ import main
+from config_service.load import load
 from tests.unit.config_service.support import GOOD, instance, server
+from vipbus.contracts import Entity
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def test_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_warnings_do_not_refuse(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text(instance("state MASTER", "nopreempt"))
+    file.write_text(instance("state MASTER", "nopreempt", "priority 150"))
     assert main(["check", str(file)]) == 0
     out, err = capsys.readouterr()
     assert out == f"{file}: 1 instance, 0 virtual servers, 0 real servers\n"
@@ -50,6 +53,16 @@ def test_the_routers_name_alone(
     file.write_text(GOOD)
     assert main(["check", str(file), "--print-router", *options]) == 0
     assert capsys.readouterr().out == f"{name}\n"
+
+
+def test_what_the_file_says_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(GOOD)
+    assert main(["check", str(file), "--print-entities"]) == 0
+    entities = msgspec.json.decode(capsys.readouterr().out, type=tuple[Entity, ...])
+    assert entities == load(file, None).entities
+    file.write_text(server("lb_algo x"))
+    assert main(["check", str(file), "--print-entities"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_as_a_process(file: Path) -> None:

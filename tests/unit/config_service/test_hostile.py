@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,15 +16,18 @@ from config_service.keepalived.compile import Configuration
 from config_service.load import load
 from config_service.problems import ConfigError
 from tests.unit.config_service.support import GOOD, compiled
+from tests.unit.config_service.test_every_checker import CHECKS
+from tests.unit.config_service.test_every_keyword import FULL
+from vipbus.contracts import Entity
 
 _LINE = re.compile(r"x\.conf:[1-9][0-9]*: [^\n]+")
 _TOKEN = re.compile(r"[{}]|[^\s{}]+")
 
 
 def judged(text: str) -> Configuration | list[str]:
-    """Accept, or give the errors; each must be one line with file and line."""
+    """Accept what can be read again, or give the errors; each must be one line with file and line."""
     try:
-        return compiled(text)
+        found = compiled(text)
     except ConfigError as error:
         lines = error.lines()
         assert lines
@@ -32,6 +36,9 @@ def judged(text: str) -> Configuration | list[str]:
         assert numbers == sorted(numbers)
         assert numbers[-1] <= text.count("\n") + 1
         return lines
+    for entity in found.entities:
+        assert msgspec.json.decode(msgspec.json.encode(entity), type=Entity) == entity
+    return found
 
 
 def from_file(tmp_path: Path, body: bytes) -> Configuration | list[str]:
@@ -60,6 +67,67 @@ def test_any_text(text: str) -> None:
 _WORDS = sorted({*_TOKEN.findall(GOOD), "{", "}", "\n", "fwmark", "0", "-1", "''", '"', "::", "dev"})
 
 
+_ALL_WORDS = sorted({*_WORDS, *_TOKEN.findall(FULL), *_TOKEN.findall(CHECKS)})
+_LINES = [line.strip() for line in (FULL + CHECKS).splitlines() if line.strip()]
+
+
+@settings(max_examples=300, deadline=None)
+@given(words=st.lists(st.sampled_from(_ALL_WORDS), max_size=60))
+def test_any_words_of_the_whole_language(words: list[str]) -> None:
+    judged(" ".join(words))
+
+
+_INSIDE = (
+    "virtual_ipaddress",
+    "virtual_routes",
+    "virtual_rules",
+    "unicast_peer",
+    "track_script",
+    "track_interface",
+    "authentication",
+    "auth_hmac",
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(block=st.sampled_from(_INSIDE), words=st.lists(st.sampled_from(_ALL_WORDS), max_size=12))
+def test_any_words_in_the_blocks_of_an_instance(block: str, words: list[str]) -> None:
+    inside = " ".join(word for word in words if word not in ("{", "}", "\n"))
+    judged(f"vrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\n{block} {{\n{inside}\n}}\n}}\n")
+
+
+_CHECKERS = (
+    "HTTP_GET",
+    "SSL_GET",
+    "TCP_CHECK",
+    "SMTP_CHECK",
+    "DNS_CHECK",
+    "MISC_CHECK",
+    "UDP_CHECK",
+    "FILE_CHECK",
+)
+_INSIDE_CHECKERS = [
+    line.strip() for line in CHECKS.splitlines() if line.startswith(" " * 12) and "{" not in line
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    checker=st.sampled_from(_CHECKERS),
+    lines=st.lists(st.sampled_from([*_INSIDE_CHECKERS, "url {", "host {", "}"]), max_size=12),
+    words=st.lists(st.sampled_from(_ALL_WORDS), max_size=4),
+)
+def test_any_lines_in_the_blocks_of_a_checker(checker: str, lines: list[str], words: list[str]) -> None:
+    inside = "\n".join((*lines, " ".join(words)))
+    judged(f"virtual_server 10.9.0.1 80 {{\nreal_server 10.9.1.1 80 {{\n{checker} {{\n{inside}\n}}\n}}\n}}\n")
+
+
+@settings(max_examples=300, deadline=None)
+@given(lines=st.lists(st.sampled_from(_LINES), max_size=40))
+def test_any_lines_of_the_whole_language(lines: list[str]) -> None:
+    judged("\n".join((*lines, "")))
+
+
 @settings(max_examples=300, deadline=None)
 @given(words=st.lists(st.sampled_from(_WORDS), max_size=60))
 def test_any_words_of_the_language(words: list[str]) -> None:
@@ -83,6 +151,27 @@ def test_every_word_replaced(mutation: str) -> None:
 
 def test_every_line_removed_or_doubled() -> None:
     lines = GOOD.splitlines(keepends=True)
+    for number in range(len(lines)):
+        judged("".join(lines[:number] + lines[number + 1 :]))
+        judged("".join(lines[:number] + [lines[number]] * 2 + lines[number + 1 :]))
+
+
+@pytest.mark.parametrize("text", [FULL, CHECKS])
+def test_the_whole_language_truncated_at_every_word(text: str) -> None:
+    for token in _TOKEN.finditer(text):
+        judged(text[: token.start()])
+
+
+@pytest.mark.parametrize("text", [FULL, CHECKS])
+@pytest.mark.parametrize("mutation", ["}", "x", "-1", "$X"])
+def test_every_fifth_word_of_the_whole_language_replaced(text: str, mutation: str) -> None:
+    for token in list(_TOKEN.finditer(text))[:: 5 if mutation == "x" else 17]:
+        judged(text[: token.start()] + mutation + text[token.end() :])
+
+
+@pytest.mark.parametrize("text", [FULL, CHECKS])
+def test_every_line_of_the_whole_language_removed_or_doubled(text: str) -> None:
+    lines = text.splitlines(keepends=True)
     for number in range(len(lines)):
         judged("".join(lines[:number] + lines[number + 1 :]))
         judged("".join(lines[:number] + [lines[number]] * 2 + lines[number + 1 :]))

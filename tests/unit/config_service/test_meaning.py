@@ -15,7 +15,14 @@ from tests.unit.config_service.support import (
     the_server,
     warnings,
 )
-from vipbus.contracts import RealServer, TcpCheck, VirtualAddress, VirtualServer, VrrpInstance
+from vipbus.contracts import (
+    RealServer,
+    TcpCheck,
+    VirtualAddress,
+    VirtualServer,
+    VrrpInstance,
+    VrrpSettings,
+)
 
 
 def test_the_good_file_means_this() -> None:
@@ -24,6 +31,7 @@ def test_the_good_file_means_this() -> None:
     assert configuration.warnings == ()
     assert configuration.summary == "2 instances, 2 virtual servers, 3 real servers"
     assert configuration.entities == (
+        VrrpSettings(router="lb-a"),
         VrrpInstance(
             router="lb-a",
             name="VI_1",
@@ -65,8 +73,8 @@ def test_the_good_file_means_this() -> None:
                 TcpCheck(
                     address="10.9.1.21",
                     port=8081,
-                    delay_loop=1.5,
-                    connect_timeout=1.0,
+                    interval=1.5,
+                    timeout=1.0,
                     retry=2,
                     delay_before_retry=0.5,
                 ),
@@ -77,7 +85,7 @@ def test_the_good_file_means_this() -> None:
             virtual_server=web,
             address="10.9.1.22",
             port=8080,
-            checks=(TcpCheck(address="10.9.1.22", port=8080, delay_loop=1.5),),
+            checks=(TcpCheck(address="10.9.1.22", port=8080, interval=1.5),),
         ),
         VirtualServer(
             router="lb-a",
@@ -108,7 +116,7 @@ def test_vrrp_version_holds_for_instances_above_it() -> None:
     ("lines", "warning"),
     [
         (
-            ("nopreempt", "state MASTER"),
+            ("nopreempt", "state MASTER", "priority 150"),
             "2: nopreempt has no effect here: state MASTER asks for the opposite",
         ),
         (("nopreempt", "priority 255"), "2: nopreempt has no effect here: priority 255 owns the address"),
@@ -141,7 +149,7 @@ def test_a_port_that_cannot_be_changed(method: str) -> None:
 
 def test_an_empty_pool_is_left_out_with_a_warning() -> None:
     text = instance() + "virtual_server 10.9.0.1 81 {\n}\n"
-    assert [type(entity) for entity in compiled(text).entities] == [VrrpInstance]
+    assert [type(entity) for entity in compiled(text).entities] == [VrrpSettings, VrrpInstance]
     assert warnings(text) == ["6: virtual_server 10.9.0.1 81 has no real_server and is left out"]
 
 
@@ -218,18 +226,48 @@ def test_what_an_instance_cannot_be_without() -> None:
     assert errors("vrrp_instance VI_1 {\n}\n") == [
         "1: vrrp_instance VI_1 has no interface; add it",
         "1: vrrp_instance VI_1 has no virtual_router_id; add it",
-        "1: vrrp_instance VI_1 has no virtual_ipaddress; add it",
+        "1: vrrp_instance VI_1 has no virtual_ipaddress; add it, or no_virtual_ipaddress",
     ]
 
 
-@pytest.mark.parametrize(("count", "accepted"), [(255, True), (256, False)])
-def test_an_instance_has_255_addresses_at_most(count: int, accepted: bool) -> None:
-    lines = [f"10.9.{number // 200}.{number % 200 + 1}" for number in range(count)]
-    text = instance("virtual_ipaddress {", *lines, "}")
-    if accepted:
-        assert len(the_instance(text).virtual_ipaddress) == count
-    else:
-        assert errors(text) == ["258: more than 255 addresses in vrrp_instance VI_1; use a second instance"]
+def addresses(count: int, start: str = "10.9") -> list[str]:
+    if ":" in start:
+        return [f"{start}{number + 1:x}" for number in range(count)]
+    return [f"{start}.{number // 200}.{number % 200 + 1}" for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "start", "room"),
+    [
+        ((), "10.9", 255),
+        (("version 3",), "10.9", 255),
+        ((), "2001:db8::", 90),
+        ((f"auth_hmac {{ key 1 {'k' * 32}", "active_key 1 }"), "2001:db8::", 89),
+        ((f"auth_hmac {{ key 1 {'k' * 32}", "active_key 1 }"), "10.9", 255),
+    ],
+)
+def test_what_an_advertisement_has_no_room_for_is_excluded(
+    lines: tuple[str, ...], start: str, room: int
+) -> None:
+    fits = instance(*lines, "virtual_ipaddress {", *addresses(room, start), "}")
+    assert len(the_instance(fits).virtual_ipaddress) == room
+    assert warnings(fits) == []
+    text = instance(
+        *lines,
+        "virtual_ipaddress {",
+        *addresses(room + 2, start),
+        "}",
+        "virtual_ipaddress_excluded { 192.0.2.1 }",
+    )
+    found = the_instance(text)
+    assert len(found.virtual_ipaddress) == room
+    last = [*addresses(room + 2, start)[-2:], "192.0.2.1"]
+    assert [one.address for one in found.virtual_ipaddress_excluded] == last
+    (said,) = warnings(text)
+    line = len(lines) + 2 + room + 1
+    assert said.startswith(
+        f"{line}: an advertisement of VI_1 has room for {room} addresses; this one and those"
+    )
 
 
 def test_all_errors_are_told_in_the_order_of_the_lines() -> None:
@@ -239,5 +277,5 @@ def test_all_errors_are_told_in_the_order_of_the_lines() -> None:
 
 def test_entities_are_what_the_contracts_say() -> None:
     for entity in compiled(GOOD).entities:
-        assert isinstance(entity, VrrpInstance | VirtualServer | RealServer)
+        assert isinstance(entity, VrrpSettings | VrrpInstance | VirtualServer | RealServer)
         assert entity.key.startswith("r1.")

@@ -1,0 +1,1 @@
+"""The checkers of a ``real_server`` (keepalived.conf(5)), a file each."""

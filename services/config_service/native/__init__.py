@@ -1,0 +1,1 @@
+"""vipbus.toml, the native language: one document for a whole cluster."""
