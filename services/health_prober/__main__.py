@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from health_prober import probe_command
 from health_prober.service import WAITS_FOR, Prober, default_id
 from vipbus.runtime.life import Life, run
+from vipbus.runtime.privileges import Capability, lay_aside
 from vipbus.runtime.settings import service_parser, settings_from
+
+SCRIPTS = (Capability.KILL, Capability.SETGID, Capability.SETUID)
+"""What running programs as other users takes; for the process that runs them alone."""
 
 
 def main() -> int:
@@ -22,10 +27,12 @@ def main() -> int:
         help="this replica's name, unlike any other's (default: made from host, process and chance)",
     )
     arguments = parser.parse_args()
+    lay_aside(SCRIPTS)
 
     async def work(life: Life) -> None:
-        prober = Prober(life, arguments.id or default_id())
-        life.serve()
+        name = arguments.id or default_id()
+        prober = Prober(life, name)
+        life.serve(probe_command.commands(name, lambda: prober.targets))
         await prober.run()
 
     return run("health-prober", settings_from(arguments), work, waits_for=WAITS_FOR)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from vipbus.telemetry.logs import plain
+
 LOCAL = frozenset(
     {
         errno.EMFILE,
@@ -25,6 +27,9 @@ local ports, a local firewall, a family that the kernel lacks."""
 _WORDS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
+    # whoever does something next to a connection that was reset hears only this
+    errno.EPIPE: "connection reset",
+    errno.ENOTCONN: "connection reset",
     errno.EHOSTUNREACH: "no route to host",
     errno.ENETUNREACH: "network is unreachable",
     errno.ETIMEDOUT: "timed out",
@@ -37,6 +42,9 @@ _REMEDIES = {
     errno.EACCES: "look for a prohibit route, or a policy that denies connect",
     errno.EAFNOSUPPORT: "enable the address family in the kernel",
 }
+
+_QUOTED = 80
+"""Characters of what a server sent, or of what was asked of it, that a cause has room for."""
 
 
 def answered(seconds: float) -> str:
@@ -52,6 +60,11 @@ def timed_out(seconds: float) -> str:
 def failed(number: int) -> str:
     """Say what an errno from the target means."""
     return _WORDS.get(number) or os.strerror(number).lower()
+
+
+def quoted(text: str) -> str:
+    """Cut a text to what a cause has room for, in printable characters."""
+    return plain(text[:_QUOTED])
 
 
 def local_trouble(number: int) -> str:

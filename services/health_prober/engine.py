@@ -1,52 +1,63 @@
-"""Runs many checks from one thread: raw sockets, one epoll, a heap of due times.
+"""Runs many checks from one thread: it keeps their schedule, begins their attempts and judges how they end.
 
-Nothing here waits for the bus, and nothing of asyncio is in the way of a probe. The thread is given the whole
-set of checks to run (`Engine.assign`) and hands decisions back; between the two it needs nobody.
+Nothing here waits for the bus, and nothing of asyncio is in the way of a probe: plain connects and plain
+HTTP are made here (`health_prober.lean`), every other kind in a thread beside this one
+(`health_prober.side`). The thread is given the whole set of checks to run (`Engine.assign`) and hands
+decisions back; between the two it needs nobody.
 """
 
 from __future__ import annotations
 
-import errno
-import heapq
-import logging
+import contextlib
+import gc
 import os
 import resource
-import select
-import socket
+import sys
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from itertools import count
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from health_prober import causes, connect
+from health_prober.aside import DESCRIPTORS, Aside
+from health_prober.attempt import Passed
 from health_prober.check import (
     Decision,
     Event,
     Failed,
-    Rules,
-    State,
     Succeeded,
     Unproven,
     begin,
+    calm,
     decide,
     learn,
+    round_begins,
+    round_of,
     rules_of,
 )
-from health_prober.metrics import PROBE_DURATION, PROBE_LATENESS, PROBES, PROBES_IN_FLIGHT
+from health_prober.lean import Ending, Lean, TooSlow
+from health_prober.metrics import PROBE_DURATION, PROBES, PROBES_IN_FLIGHT
+from health_prober.probe import Probe
+from health_prober.punctual import Punctuality, bound_of
+from health_prober.troubles import Troubles
+from health_prober.wheel import NOWHERE, Wheel
 from vipbus.contracts import Check, VerdictName
 
-log = logging.getLogger(__name__)
-
-_DESCRIPTORS_KEPT = 128
-"""Left for the bus, files, libraries and the scraper."""
-_STARTS_A_TURN = 32
+_DESCRIPTORS_KEPT = 256
+"""Left for the bus, files, libraries, the scraper, and sockets that wait for their next attempt."""
+_TICK = 0.00025
+"""Seconds, of the wheel."""
+_STARTS_A_TURN = 16
 """Attempts begun before answers are looked at again, so that an answer's time is not that of other starts."""
-_EVENTS_A_TURN = 512
+_GROWN = 1.25
+"""Times as many checks as before, and"""
+_FEW = 200
+"""more, are a new crowd."""
 _LONGEST_WAIT = 3600.0
-"""Seconds; epoll_wait(2) counts milliseconds in an int, which a delay_loop of 25 days overflows."""
+"""Seconds; epoll_wait(2) counts milliseconds in an int, which an interval of 25 days overflows."""
+_SWITCH_INTERVAL = 0.0005
+"""Seconds that another thread may compute while this one wants to (Python's default: ten times as long)."""
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -70,22 +81,6 @@ class Outcome(msgspec.Struct, frozen=True):
     decided_ns: int
 
 
-class _Probe:
-    """One check that runs: in the heap while it waits for its time, in a line while it is in flight."""
-
-    __slots__ = ("began", "check", "dropped", "line", "rules", "socket", "state", "where")
-
-    def __init__(self, check: Check, rules: Rules, state: State, line: OrderedDict[int, _Probe]) -> None:
-        self.check = check
-        self.rules = rules
-        self.state = state
-        self.line = line
-        self.where = connect.resolve(check.address, check.port)
-        self.socket: socket.socket | None = None
-        self.began = 0.0
-        self.dropped = False
-
-
 def raise_descriptor_limit() -> int:
     """Raise the soft limit on descriptors to the hard one; return how many attempts may be in flight."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -99,8 +94,8 @@ class Engine:
     """The thread and what others may ask of it.
 
     ``on_outcomes`` and ``on_trouble`` are called from the thread: the first with decisions, the second with
-    why probes cannot be made here, empty once they can. ``on_crash`` is told what ended the thread if it was
-    not `stop`.
+    why probes cannot be made here or begin late, empty once all is well. ``on_crash`` is told what ended the
+    thread if it was not `stop`.
     """
 
     def __init__(
@@ -116,18 +111,19 @@ class Engine:
         self._on_trouble = on_trouble
         self._on_crash = on_crash
         self._orders: deque[Orders] = deque()
+        self._hastened: deque[Check] = deque()
         self._taken = 0
         self._stopping = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll = select.epoll()
-        self._epoll.register(self._wake, select.EPOLLIN)
-        self._probes: dict[Check, _Probe] = {}
-        self._due: list[tuple[float, int, _Probe]] = []
-        self._order = count()
-        self._flying: dict[int, _Probe] = {}
-        # attempts with one timeout end in the order they began, so the first of each line is its oldest
-        self._lines: dict[float, OrderedDict[int, _Probe]] = {}
-        self._unproven: set[_Probe] = set()
+        self._lean = Lean(self._wake)
+        self._aside = Aside(ring=self._ring, on_crash=on_crash)
+        self._probes: dict[Check, Probe] = {}
+        self._wheel: Wheel[Probe] = Wheel(_TICK)
+        self._due: deque[Probe] = deque()
+        """Whose time has come, the oldest first."""
+        self._frozen = 0
+        self._punctuality = Punctuality(time.monotonic())
+        self._troubles = Troubles()
         self._decided: list[Outcome] = []
         self._thread = threading.Thread(target=self._live, name="probes", daemon=True)
 
@@ -140,166 +136,244 @@ class Engine:
     def assign(self, orders: Orders) -> None:
         """Run these checks and no others."""
         self._orders.append(orders)
-        os.eventfd_write(self._wake, 1)
+        self._ring()
+
+    def hasten(self, checks: Iterable[Check]) -> None:
+        """Begin the next attempt at these now; those in flight are left as they are."""
+        self._hastened.extend(checks)
+        self._ring()
 
     def stop(self) -> None:
         """End the thread; attempts in flight are dropped."""
         self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        self._ring()
         self._thread.join()
         os.close(self._wake)
+
+    def _ring(self) -> None:
+        os.eventfd_write(self._wake, 1)
 
     # ---- the thread
 
     def _live(self) -> None:
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
         try:
             while not self._stopping:
                 self._turn()
         except BaseException as error:  # whatever it is, somebody must know that nothing is probed
             self._on_crash(error)
         finally:
-            for probe in list(self._flying.values()):
-                self._land(probe)
-            self._epoll.close()
+            self._lean.close()
+            self._aside.stop()
 
     def _turn(self) -> None:
-        for descriptor, mask in self._epoll.poll(self._patience(time.monotonic()), _EVENTS_A_TURN):
-            if descriptor == self._wake:
-                os.eventfd_read(self._wake)
-                while self._orders:
-                    self._take(self._orders.popleft())
-            elif (probe := self._flying.get(descriptor)) is not None:
-                self._answered(probe, mask)
-        self._expire(time.monotonic())
-        self._start_due()
-        PROBES_IN_FLIGHT.set(len(self._flying))
-        if self._decided:
-            decided, self._decided = self._decided, []
-            self._on_outcomes(decided)
+        ended: list[tuple[Probe, Ending]] = []
+        now = time.monotonic()
+        woken = self._lean.wait(now, self._patience(now), ended)
+        now = time.monotonic()
+        self._lean.expire(now, ended)
+        passed: list[Probe] = []
+        durations: list[float] = []
+        self._lean.look(now, passed, durations)
+        for probe, ending in ended:
+            self._ended(probe, ending, now, passed, durations)
+        if passed:
+            self._stayed_up(passed, now)
+            PROBES.add(len(durations), result="success")
+            PROBE_DURATION.observe_all(durations)
+        for probe, event in self._aside.hanging(now):
+            self._judge(probe, event, now)
+        if woken:
+            # what ended is judged before: whoever is dropped now must not come back by it
+            self._woken(now)
+        self._hand_over()
+        self._start_due(now)
+        PROBES_IN_FLIGHT.set(len(self._lean.flying) + len(self._aside.flying))
+        self._say(now)
 
     def _patience(self, now: float) -> float:
         """Say how long nothing will have to be done, in seconds; -1 is until something happens."""
-        moments = [next(iter(line.values())).began + timeout for timeout, line in self._lines.items() if line]
-        if self._due and len(self._flying) < self._limit:
-            moments.append(self._due[0][0])
+        free = self._free
+        if (self._due and free > 0) or (self._aside.due and self._aside.room(free)):
+            return 0
+        wakes = [self._wheel.next, self._lean.next, self._aside.next, self._troubles.due]
+        if self._punctuality.trouble or self._due or self._aside.due:
+            wakes.append(self._punctuality.ends)
+        moments = [moment for moment in wakes if moment is not None]
         return min(max(min(moments) - now, 0), _LONGEST_WAIT) if moments else -1
 
-    def _take(self, orders: Orders) -> None:
-        now = time.monotonic()
+    @property
+    def _free(self) -> int:
+        """How many descriptors attempts may still take."""
+        return self._limit - len(self._lean.flying) - DESCRIPTORS * len(self._aside.flying)
+
+    def _woken(self, now: float) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        while self._orders:
+            self._take(self._orders.popleft(), now)
+        while self._hastened:
+            probe = self._probes.get(self._hastened.popleft())
+            if probe is not None and probe.tick != NOWHERE:
+                self._settle(probe)
+                probe.state = msgspec.structs.replace(probe.state, due=now)
+                self._schedule(probe)
+        for probe, event in self._aside.ended():
+            self._judge(probe, event, now)
+
+    # ---- what is to be checked
+
+    def _take(self, orders: Orders, now: float) -> None:
         self._taken = orders.number
-        for check in self._probes.keys() - orders.checks.keys():
-            probe = self._probes.pop(check)
-            probe.dropped = True
-            self._proven(probe)
-            if probe.socket is not None:
-                self._land(probe)
-        self._due = [entry for entry in self._due if not entry[2].dropped]
-        heapq.heapify(self._due)
+        gone = [self._probes.pop(check) for check in self._probes.keys() - orders.checks.keys()]
+        for probe in gone:
+            self._forget(probe)
+        if gone:
+            dropped = set(gone)
+            self._wheel.sweep()
+            self._due = deque(probe for probe in self._due if probe not in dropped)
+            self._aside.due = deque(probe for probe in self._aside.due if probe not in dropped)
         for check, verdict in orders.checks.items():
             known = self._probes.get(check)
             if known is None:
                 self._begin(check, verdict or "unknown", now)
             elif verdict is not None:
+                self._settle(known)
                 known.state = learn(known.state, verdict)
-        self._lines = {probe.rules.timeout: probe.line for probe in self._probes.values()}
+                known.calm = calm(known.state)
+        self._lean.keep_lines(self._probes.values())
+        if len(self._probes) > _GROWN * self._frozen + _FEW:
+            # what lives as long as its check is out of the collector's way: it would stop every thread
+            self._frozen = len(self._probes)
+            gc.collect()
+            gc.freeze()
 
     def _begin(self, check: Check, verdict: VerdictName, now: float) -> None:
         rules = rules_of(check)
-        line = self._lines.setdefault(rules.timeout, OrderedDict())
-        probe = self._probes[check] = _Probe(check, rules, begin(rules, verdict, now), line)
-        self._wait(probe)
+        probe = self._probes[check] = Probe(check, rules, begin(rules, verdict, now))
+        probe.bound = bound_of(rules.interval)
+        self._lean.admit(probe)
+        self._schedule(probe)
 
-    def _wait(self, probe: _Probe) -> None:
-        heapq.heappush(self._due, (probe.state.due, next(self._order), probe))
+    def _forget(self, probe: Probe) -> None:
+        self._wheel.remove(probe)
+        self._troubles.over(probe)
+        if probe.socket is not None:
+            self._lean.drop(probe)
+        self._aside.drop(probe)
 
-    def _start_due(self) -> None:
-        for _ in range(_STARTS_A_TURN):
-            if not self._due or len(self._flying) >= self._limit:
-                return
+    # ---- when it begins
+
+    @staticmethod
+    def _settle(probe: Probe) -> None:
+        """Bring a state up to date in which nothing but the time has changed."""
+        if probe.state.due != probe.due:
+            probe.state = msgspec.structs.replace(probe.state, due=probe.due)
+
+    def _schedule(self, probe: Probe) -> None:
+        probe.due = probe.state.due
+        probe.round = round_of(probe.rules, probe.due)
+        probe.calm = calm(probe.state)
+        self._wheel.add(probe.due, probe)
+
+    def _start_due(self, now: float) -> None:
+        due = self._due
+        for probe in self._wheel.take(now):
+            (due if probe.lean else self._aside.due).append(probe)
+        lateness: list[float] = []
+        if self._aside.due:
+            self._start_aside(now, lateness)
+        ended: list[tuple[Probe, Event]] = []
+        for _ in range(min(len(due), _STARTS_A_TURN, max(self._free, 0))):
+            probe = due.popleft()
             now = time.monotonic()
-            if self._due[0][0] > now:
-                return
-            probe = heapq.heappop(self._due)[2]
-            PROBE_LATENESS.observe(now - probe.state.due)
-            self._start(probe, now)
+            lateness.append(late := now - probe.due)
+            if late > probe.bound:
+                self._punctuality.late(late, probe.rules.interval)
+            if (ending := self._lean.start(probe, now)) is not None:
+                ended.append((probe, ending))
+        if lateness:
+            self._punctuality.began(lateness)
+        for probe, failed in ended:
+            self._judge(probe, failed, now)
 
-    def _start(self, probe: _Probe, now: float) -> None:
-        probe.began = now
-        try:
-            opened, number = connect.start(*probe.where)
-        except OSError as error:
-            self._not_made(probe, error.errno or errno.EINVAL)
-            return
-        if opened is None:
-            if number in causes.LOCAL:
-                self._not_made(probe, number)
-            else:
-                self._ended(probe, number)
-            return
-        probe.socket = opened
-        descriptor = opened.fileno()
-        self._flying[descriptor] = probe
-        probe.line[descriptor] = probe
-        self._epoll.register(descriptor, select.EPOLLOUT)
+    def _start_aside(self, now: float, lateness: list[float]) -> None:
+        due = self._aside.due
+        probes = [due.popleft() for _ in range(min(len(due), self._aside.room(self._free)))]
+        for probe in probes:
+            probe.began = now
+            lateness.append(late := now - probe.due)
+            if late > probe.bound:
+                self._punctuality.late(late, probe.rules.interval)
+        if probes:
+            self._aside.begin(probes)
 
-    def _land(self, probe: _Probe) -> None:
-        """Take an attempt out of the air; closing the socket takes it out of epoll as well."""
-        opened, probe.socket = probe.socket, None
-        assert opened is not None  # noqa: S101  # only called for what flies
-        descriptor = opened.fileno()
-        del self._flying[descriptor]
-        del probe.line[descriptor]
-        opened.close()
+    # ---- how it ends
 
-    def _answered(self, probe: _Probe, mask: int) -> None:
-        assert probe.socket is not None  # noqa: S101  # it was found by its descriptor
-        number = connect.outcome(probe.socket) if mask & (select.EPOLLERR | select.EPOLLHUP) else 0
-        # worth two system calls only where success would be news
-        if number == 0 and probe.state.verdict != "up" and connect.met_itself(probe.socket):
-            number = errno.ECONNREFUSED
-        self._land(probe)
-        self._ended(probe, number)
-
-    def _expire(self, now: float) -> None:
-        for timeout, line in self._lines.items():
-            while line:
-                probe = next(iter(line.values()))
-                if probe.began + timeout > now:
-                    break
-                self._land(probe)
-                self._ended(probe, errno.ETIMEDOUT, causes.timed_out(timeout))
-
-    def _not_made(self, probe: _Probe, number: int) -> None:
-        """Note that an attempt failed for want of something local: no verdict, but somebody must know."""
-        PROBES.add(result="local")
-        self._unproven.add(probe)
-        self._on_trouble(causes.local_trouble(number))
-        self._judge(probe, Unproven())
-
-    def _ended(self, probe: _Probe, number: int, cause: str = "") -> None:
-        if number == 0:
-            PROBES.add(result="success")
-            event: Event = Succeeded(probe.began)
+    def _ended(
+        self, probe: Probe, ending: Ending, now: float, passed: list[Probe], durations: list[float]
+    ) -> None:
+        if isinstance(ending, TooSlow):
+            probe.lean = False
+            self._aside.due.append(probe)
+        elif not isinstance(ending, Passed):
+            self._judge(probe, ending, now)
+        elif probe.calm:
+            passed.append(probe)
+            durations.append(now - probe.began)
         else:
-            PROBES.add(result="failure")
-            event = Failed(probe.began, cause or causes.failed(number))
-        PROBE_DURATION.observe(time.monotonic() - probe.began)
-        if self._unproven:
-            self._proven(probe)
-        self._judge(probe, event)
+            self._judge(probe, Succeeded(probe.began, ending), now)
 
-    def _proven(self, probe: _Probe) -> None:
-        """Note that nothing local hinders this probe (any more)."""
-        if probe in self._unproven:
-            self._unproven.remove(probe)
-            if not self._unproven:
-                self._on_trouble("")
+    def _stayed_up(self, probes: list[Probe], now: float) -> None:
+        """Note that servers which were up still are: all that changes is the time.
 
-    def _judge(self, probe: _Probe, event: Event) -> None:
-        now = time.monotonic()
+        Unless another's verdict was taken over meanwhile, or the next round should have begun already.
+        """
+        add = self._wheel.add
+        for probe in probes:
+            number = probe.round + 1
+            due = round_begins(probe.rules, number)
+            if due > now and probe.calm:
+                probe.round = number
+                probe.due = due
+                add(due, probe)
+            else:
+                self._decide(probe, Succeeded(probe.began), now)
+        if self._troubles:
+            for probe in probes:
+                self._troubles.over(probe)
+
+    def _judge(self, probe: Probe, event: Event, now: float) -> None:
+        if isinstance(event, Unproven):
+            PROBES.add(result="local")
+            self._troubles.has(probe, event.trouble)
+        else:
+            PROBES.add(result="failure" if isinstance(event, Failed) else "success")
+            PROBE_DURATION.observe(now - probe.began)
+            self._troubles.over(probe)
+        self._decide(probe, event, now)
+
+    def _decide(self, probe: Probe, event: Event, now: float) -> None:
+        self._settle(probe)
         probe.state, decision = decide(probe.rules, probe.state, event, now)
-        self._wait(probe)
+        self._schedule(probe)
         if decision is not None:
             now_ns = time.time_ns()
             began_ns = now_ns - int((now - decision.began) * 1e9)
             self._decided.append(Outcome(probe.check, decision, self._taken, began_ns, now_ns))
+
+    # ---- what is said
+
+    def _say(self, now: float) -> None:
+        if now >= self._punctuality.ends:
+            oldest = [now - line[0].due - line[0].bound for line in (self._due, self._aside.due) if line]
+            self._punctuality.turn(now, max(oldest, default=0.0))
+            self._troubles.late(self._punctuality.trouble)
+        if self._troubles.changed and (line := self._troubles.news(now)) is not None:
+            self._on_trouble(line)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._decided:
+            decided, self._decided = self._decided, []
+            self._on_outcomes(decided)

@@ -21,6 +21,7 @@ from health_prober.metrics import LEASES_LOST
 from health_prober.overdue import Overdue
 from vipbus.bus import BusAwayError, RefusedError, StaleWriteError
 from vipbus.contracts import MEMBER, Member
+from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry import trace
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Lease:
         self._leases = leases
         self._overdue = Overdue(2 * _RENEWALS)
         self._revision: int | None = None
+        self._taken = 0
         self._until = 0.0
         self._back = asyncio.Event()
         # one context for all of a lease's writes: a renewal is no state change, and no span
@@ -139,14 +141,16 @@ class Lease:
         began = _clock()
         if self._revision is None:
             self._revision, present = await self._bus.revision(MEMBER, self._key)
-            if present is not None and not self._is_mine(present):
+            mine = self._mine(present)
+            if present is not None and mine is None:
                 self._revision = None
                 self._on_problem(
                     f"another process holds the lease of {self._prober}; it ends {TTL} s after that process, "
                     "or start each replica with an --id of its own"
                 )
                 return False
-        member = Member(prober=self._prober, since=self._since, targets=self._targets())
+            self._taken = (mine.taken or self._revision) if mine is not None else 0
+        member = Member(prober=self._prober, since=self._since, targets=self._targets(), taken=self._taken)
         try:
             self._revision = await self._bus.write(
                 MEMBER,
@@ -164,12 +168,15 @@ class Lease:
             self._revision = None
             return False
         self._until = began + TTL
+        self._taken = self._taken or self._revision
         return True
 
-    def _is_mine(self, body: bytes) -> bool:
+    def _mine(self, body: bytes | None) -> Member | None:
         """Recognise a write of this process whose answer was lost."""
+        if body is None:
+            return None
         try:
             found = msgspec.json.decode(body, type=Member)
-        except msgspec.MsgspecError:
-            return False
-        return found.prober == self._prober and found.since == self._since
+        except UNREADABLE:
+            return None
+        return found if found.prober == self._prober and found.since == self._since else None

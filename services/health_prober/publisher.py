@@ -9,43 +9,46 @@ cut off, or stopped and went on, has read less, and its late write is refused.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from health_prober.metrics import VERDICT_CHANGES, WRITES_REFUSED
-from health_prober.verdicts import Book, Finding, Opinion
-from vipbus.bus import StateWriter
-from vipbus.contracts import HEALTH, Verdict, token_in_words
+from health_prober import metrics
+from health_prober.conclusion import Conclusion, conclude, difference, is_news, verdict_of
+from health_prober.judgement import Finding, Judgement, said_by_checks
+from health_prober.said import Said
+from health_prober.votes import counted
+from vipbus.contracts import HEALTH, Verdict, name_token, token_in_words
 from vipbus.telemetry import trace
 
 if TYPE_CHECKING:
     from health_prober.engine import Outcome
+    from health_prober.opinions import Opinions
+    from health_prober.sharing import Electorate
+    from health_prober.verdicts import Book
     from vipbus.bus import Bus, Follow
     from vipbus.telemetry.trace import TraceContext
 
 log = logging.getLogger(__name__)
 
 _TEMPLATE = "vipbus.state.health"
+_SLACK = 0.01
+"""Seconds: what was computed with one clock is looked at by another."""
 
 
-class _Said(msgspec.Struct):
-    """What was last given to the writer for a key."""
-
-    verdict: Verdict | None
-    """None: that it is gone."""
-    revision: int = 0
-    """At which it was written; 0 while it is not."""
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Publisher:
     """The writer of this replica's verdicts.
 
     ``may_write`` says whether this replica may speak of a key now: it leads it, by a membership that is
-    up to date, and its lease stands. ``token`` is how far it has read that membership.
+    up to date, and its lease stands. ``token`` is how far it has read that membership. ``electorate`` says
+    who checks a target. ``wake`` asks for an audit.
     """
 
     def __init__(
@@ -55,32 +58,35 @@ class Publisher:
         health: Follow[Verdict],
         *,
         prober: str,
+        opinions: Opinions,
+        electorate: Callable[[str], Electorate | None],
         may_write: Callable[[str], bool],
         token: Callable[[], int],
+        wake: Callable[[], None],
     ) -> None:
         self._book = book
         self._health = health
         self._prober = prober
+        self._me = name_token(prober)
+        self._opinions = opinions
+        self._electorate = electorate
         self._may_write = may_write
         self._token = token
-        self._said: dict[str, _Said] = {}
+        self._wake = wake
+        self._later: dict[str, asyncio.TimerHandle] = {}
         self._unsaid = False
-        self._audited = -1
-        self._writer: StateWriter[Verdict] = StateWriter(
-            bus, HEALTH, may_replace=self._may_replace, on_written=self._written
+        self._audited = (-1, -1)
+        self.split: frozenset[str] = frozenset()
+        """Keys of led targets whose verdict stays for want of a majority, as of the last audit."""
+        self._split: set[str] = set()
+        self._said: Said[Verdict] = Said(
+            bus, HEALTH, health, may_write=self._may_still_write, may_replace=self._may_replace
         )
 
     @property
     def standing(self) -> dict[str, Verdict]:
         """What stands on the bus, with what is on its way there."""
-        standing = {key: entry.value for key, entry in self._health.entries.items()}
-        for key, said in self._said.items():
-            if not self._echoed(said):
-                if said.verdict is None:
-                    standing.pop(key, None)
-                else:
-                    standing[key] = said.verdict
-        return standing
+        return self._said.everything()
 
     def found(self, outcome: Outcome) -> None:
         """Note a check's decision and say what follows from it."""
@@ -90,36 +96,49 @@ class Publisher:
         finding = Finding(
             verdict=outcome.decision.verdict,
             cause=outcome.decision.cause,
+            passed=outcome.decision.passed,
             since_ns=outcome.decided_ns,
             own=True,
             seen=self._health.revision,
+            token=self._token(),
             trace=self._trace_of(outcome, keys),
         )
         self._book.found(outcome.check, finding)
         for key in keys:
+            self._say_opinion(key)
             self._judge(key)
 
-    def audit(self, known: Iterable[str] | None) -> set[str]:
+    def heard(self, key: str) -> None:
+        """Count again: another replica's opinion of this target has changed."""
+        if key in self._book.voted:
+            self._judge(key)
+
+    def audit(self, everything: Callable[[], Collection[str] | None]) -> set[str]:
         """Compare everything with what stands; return the keys of which another replica knows better.
 
-        ``known`` are the keys of every checked real server there is, None where that is not known for sure:
-        then nothing is cleared up. Costs nothing while the bucket does not change.
+        ``everything`` gives the keys of every checked real server there is, None where that is not known for
+        sure: then nothing is cleared up. Costs nothing while the buckets do not change.
         """
-        refused = [key for key in self._writer.refused if key in self._said]
-        for key in refused:
-            self._forget(key)
-        if not self._unsaid and not refused and self._health.revision == self._audited:
+        refused = self._said.refused() | self._opinions.refused()
+        read = (self._health.revision, self._opinions.revision)
+        if not self._unsaid and not refused and read == self._audited:
             return set()
         self._unsaid = False
-        self._audited = self._health.revision
+        self._audited = read
+        self._split &= self._book.targets.keys()
+        for key in self._book.voted:
+            self._say_opinion(key)
+        self._opinions.tidy(self._book.voted, self._may_write)
         doubtful = {key for key in self._book.targets if self._judge(key)}
+        known = everything()
         if known is not None:
-            for key in self._health.entries.keys() - set(known):
-                if self._may_write(key) and self._standing(key) is not None:
+            for key in sorted(self._health.entries.keys() - set(known)):
+                if self._may_write(key) and self._said.standing(key) is not None:
                     log.info(
                         "%s is not configured or not checked any more: its verdict is removed", _named(key)
                     )
                     self._say(key, None, trace.record("remove verdict"))
+        self._measure()
         return doubtful
 
     def again(self) -> None:
@@ -128,8 +147,7 @@ class Publisher:
 
     def keep_only(self, mine: Callable[[str], bool]) -> None:
         """Forget what was said of keys that another replica speaks for now."""
-        for key in [key for key in self._said if not mine(key)]:
-            self._forget(key)
+        self._said.keep_only(mine)
 
     def bus_lost(self) -> None:
         """Say nothing of the past on return: what stands then decides what is to be said."""
@@ -138,49 +156,86 @@ class Publisher:
 
     async def flushed(self, timeout: float) -> None:
         """Wait until everything said is written, at most ``timeout`` seconds."""
-        await self._writer.flushed(timeout)
+        await self._said.flushed(timeout)
 
     async def close(self) -> None:
         """Stop writing."""
-        await self._writer.close()
+        for timer in self._later.values():
+            timer.cancel()
+        await self._said.close()
 
     # ---- one key
 
+    def _say_opinion(self, key: str) -> None:
+        if key in self._book.voted and not self._opinions.say(
+            self._book.targets[key], self._book.judgement(key)
+        ):
+            self._unsaid = True
+
     def _judge(self, key: str) -> bool:
         """Say a key's verdict if another one stands; True if what stands is to be taken over instead."""
-        opinion = self._book.opinion(key)
-        if opinion is None:
+        self._split.discard(key)
+        if (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
+        electorate = self._electorate(key)
+        if electorate is None or electorate.leader != self._me:
             return False
-        standing = self._standing(key)
-        if standing is not None and standing.verdict == opinion.verdict:
+        target, judgement, standing = (
+            self._book.targets[key],
+            self._book.judgement(key),
+            self._said.standing(key),
+        )
+        clock, now = asyncio.get_running_loop().time(), _now()
+        count = counted(
+            self._prober,
+            judgement,
+            self._opinions.of(key, electorate.voters),
+            electorate=electorate,
+            standing=standing,
+            now=clock,
+        )
+        if count.split:
+            self._split.add(key)
+        if count.early:
+            self._look_again(key, electorate.settled - clock)
+        if count.ballot is None:
+            return False
+        conclusion = conclude(target, count.ballot, standing, now)
+        if conclusion.damped.until is not None and conclusion.checked == "up":
+            self._look_again(key, (conclusion.damped.until - now).total_seconds())
+        if not is_news(conclusion, standing):
             return False
         if not self._may_write(key):
             self._unsaid = True
             return False
-        if standing is not None and not self._outranks(opinion.finding, key, standing):
+        if not electorate.several and self._knows_less(judgement, conclusion, key):
             return True
-        self._say(key, self._verdict(key, opinion, standing), opinion.finding.trace)
+        verdict = verdict_of(target, conclusion, standing, now, prober=self._prober, lease=self._token())
+        self._say(key, verdict, count.ballot.trace)
         return False
 
-    def _outranks(self, finding: Finding, key: str, standing: Verdict) -> bool:
-        entry = self._health.entries.get(key)
-        before = entry is None or entry.revision <= finding.seen
-        return finding.own and (before or standing.prober == self._prober)
+    def _knows_less(self, judgement: Judgement | None, conclusion: Conclusion, key: str) -> bool:
+        standing = self._said.standing(key)
+        if standing is None:
+            return False
+        if (standing.verdict, said_by_checks(standing)) == (conclusion.verdict, conclusion.checked):
+            return False
+        return not self._outranks(judgement.finding if judgement is not None else None, key, standing)
 
-    def _verdict(self, key: str, opinion: Opinion, standing: Verdict | None) -> Verdict:
-        target = self._book.targets[key]
-        since = datetime.fromtimestamp(opinion.finding.since_ns / 1e9, UTC)
-        if standing is not None and since <= standing.since:
-            since = datetime.now(UTC)  # an older finding decides again, because another check is gone
-        return Verdict(
-            virtual_server=target.virtual_server,
-            real_server=target.real_server,
-            verdict=opinion.verdict,
-            cause=opinion.cause,
-            since=since,
-            prober=self._prober,
-            lease=self._token(),
-        )
+    def _outranks(self, finding: Finding | None, key: str, standing: Verdict) -> bool:
+        if finding is None or not finding.own:
+            return False
+        entry = self._health.entries.get(key)
+        return entry is None or entry.revision <= finding.seen or standing.prober == self._prober
+
+    def _look_again(self, key: str, wait: float) -> None:
+        """Ask for an audit when time alone may change a verdict."""
+        self._later[key] = asyncio.get_running_loop().call_later(max(wait, 0.0) + _SLACK, self._due, key)
+
+    def _due(self, key: str) -> None:
+        self._later.pop(key, None)
+        self.again()
+        self._wake()
 
     def _say(self, key: str, verdict: Verdict | None, parent: TraceContext | None) -> None:
         attributes: dict[str, str | int | float | bool] = {
@@ -195,41 +250,47 @@ class Publisher:
                 "vipbus.verdict": verdict.verdict,
                 "vipbus.cause": verdict.cause,
             }
-            log.info("%s is %s: %s", _named(key), verdict.verdict, verdict.cause)
-            VERDICT_CHANGES.add(verdict=verdict.verdict)
+            before = self._said.standing(key)
+            if before is None or before.verdict != verdict.verdict:
+                log.info("%s is %s: %s", _named(key), verdict.verdict, verdict.cause)
+                metrics.VERDICT_CHANGES.add(verdict=verdict.verdict)
+            else:
+                log.info("%s is still %s, but %s", _named(key), verdict.verdict, difference(before, verdict))
         context = trace.record(f"publish {_TEMPLATE}", parent=parent, kind="producer", attributes=attributes)
-        self._said[key] = _Said(verdict)
-        if verdict is None:
-            self._writer.delete(key, context)
-        else:
-            self._writer.set(key, verdict, context)
+        self._said.say(key, verdict, context)
 
-    def _standing(self, key: str) -> Verdict | None:
-        said = self._said.get(key)
-        if said is not None and not self._echoed(said):
-            return said.verdict
-        entry = self._health.entries.get(key)
-        return entry.value if entry is not None else None
-
-    def _echoed(self, said: _Said) -> bool:
-        """Say whether the follow has come past a write: from there on it knows better."""
-        return said.revision != 0 and self._health.revision >= said.revision
-
-    def _forget(self, key: str) -> None:
-        self._said.pop(key, None)
-        self._writer.forget(key)
+    def _measure(self) -> None:
+        """Set what operators see of the targets that are led here."""
+        verdicts: Counter[str] = Counter({"up": 0, "down": 0, "unknown": 0})
+        damped = minority = 0
+        for key in self._book.targets:
+            electorate = self._electorate(key)
+            if electorate is None or electorate.leader != self._me:
+                continue
+            standing = self._said.standing(key)
+            verdicts["unknown" if standing is None else standing.verdict] += 1
+            if standing is not None:
+                damped += standing.damped
+                minority += len(standing.minority)
+        for name, number in verdicts.items():
+            metrics.VERDICTS.set(number, verdict=name)
+        metrics.DAMPED.set(damped)
+        metrics.MINORITY.set(minority)
+        metrics.SPLIT.set(len(self._split))
+        self.split = frozenset(self._split)
 
     # ---- asked by the writer
 
-    def _written(self, key: str, revision: int) -> None:
-        said = self._said.get(key)
-        if said is not None:
-            said.revision = revision
+    def _may_still_write(self, key: str) -> bool:
+        allowed = self._may_write(key)
+        if not allowed:
+            metrics.WRITES_REFUSED.add()
+        return allowed
 
     def _may_replace(self, current: Verdict, mine: Verdict) -> bool:
-        allowed = current.lease <= mine.lease and self._may_write(mine.key)
+        allowed = current.lease <= mine.lease
         if not allowed:
-            WRITES_REFUSED.add()
+            metrics.WRITES_REFUSED.add()
         return allowed
 
     def _trace_of(self, outcome: Outcome, keys: list[str]) -> TraceContext:

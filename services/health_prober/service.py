@@ -13,14 +13,18 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from health_prober import engine, metrics, sharing
+from health_prober.hints import Hints
 from health_prober.lease import Lease
+from health_prober.opinions import Opinions
 from health_prober.publisher import Publisher
 from health_prober.targets import Target, address_of, everything_known, targets_of
 from health_prober.verdicts import Book
-from vipbus.contracts import CONFIG, HEALTH, MEMBER, Check, VerdictName, name_token
+from health_prober.votes import target_of
+from vipbus.contracts import CONFIG, HEALTH, MEMBER, OPINION, Check, VerdictName, name_token, token_in_words
 from vipbus.runtime.revision import Revisions
 
 if TYPE_CHECKING:
@@ -58,6 +62,8 @@ class Prober:
         self._members: frozenset[str] | None = None
         self._revisions = Revisions()
         self._targets: dict[str, Target] = {}
+        self._electorates = sharing.Electorates()
+        self._led = 0
         self._book = Book()
         bus = life.bus
         self._config = bus.follow(
@@ -65,21 +71,34 @@ class Prober:
         )
         self._member = bus.follow(MEMBER, on_change=self._wake.set)
         self._health = bus.follow(HEALTH, on_change=self._note_health)
+        self._opinion = bus.follow(OPINION, on_key=self._note_opinion, on_change=self._note_opinions)
+        self._opinion_was_live = False
         self._lease = Lease(
             bus,
             prober,
-            targets=lambda: len(self._book.targets),
+            targets=lambda: self._led,
             on_renewed=self._note_lease,
             on_problem=lambda text: life.readiness.problem("lease", text),
             leases=self._leases,
+        )
+        self._opinions = Opinions(
+            bus,
+            self._opinion,
+            self._member,
+            prober=prober,
+            in_touch=lambda: self._in_touch,
+            token=lambda: self._member.revision,
         )
         self._publisher = Publisher(
             bus,
             self._book,
             self._health,
             prober=prober,
+            opinions=self._opinions,
+            electorate=self._electorate,
             may_write=self._may_write,
             token=lambda: self._member.revision,
+            wake=self._wake.set,
         )
         self._engine = engine.Engine(
             limit=engine.raise_descriptor_limit(),
@@ -87,9 +106,17 @@ class Prober:
             on_trouble=lambda text: life.readiness.problem("probing", text),
             on_crash=lambda error: self._call(self._crash, error),
         )
+        Hints(bus, checks=self._checks_of, hasten=self._engine.hasten)
         bus.on_change.append(self._note_bus)
         life.readiness.revisions_from(self._revisions.numbers)
         life.readiness.watch("verdicts", self._unprobed)
+        life.readiness.watch("votes", self._without_majority)
+        life.readiness.watch("vantages", self._too_few)
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """Every checked real server there is, by key, whoever leads it."""
+        return self._targets
 
     async def run(self) -> None:
         """Probe until told to stop; then give up the lease, so that others go on at once."""
@@ -114,9 +141,11 @@ class Prober:
 
     async def _stop(self) -> None:
         if self._life.bus.connected:
+            await self._opinions.flushed(_LAST_WORDS)
             await self._publisher.flushed(_LAST_WORDS)
             await self._lease.give_up()
         self._engine.stop()
+        await self._opinions.close()
         await self._publisher.close()
         self._config.save_now()
 
@@ -131,6 +160,14 @@ class Prober:
         if self._health.live != self._health_was_live:
             self._wake.set()
 
+    def _note_opinion(self, key: str) -> None:
+        self._publisher.heard(target_of(key))
+
+    def _note_opinions(self) -> None:
+        if self._opinion.live != self._opinion_was_live:
+            self._opinion_was_live = self._opinion.live
+            self._wake.set()
+
     def _note_lease(self) -> None:
         self._life.readiness.done(LEASE)
         self._wake.set()
@@ -141,7 +178,8 @@ class Prober:
 
     def _note_bus(self) -> None:
         if not self._life.bus.connected:
-            self._health_was_live = False
+            self._health_was_live = self._opinion_was_live = False
+            self._opinions.bus_lost()
             self._publisher.bus_lost()
         self._wake.set()
 
@@ -177,16 +215,18 @@ class Prober:
         self._health_was_live = self._health.live
         if members is not None and (stale or health_is_news or members != self._members):
             self._share(members)
+        else:
+            self._electorates.read(self._member.revision)
         if not self._in_touch:
             return
-        known = (
-            self._targets.keys()
-            if self._config.live and everything_known(self._config.entries, self._revisions.routers)
-            else None
-        )
-        doubtful = self._publisher.audit(known)
+        doubtful = self._publisher.audit(self._known)
         if doubtful:
             self._tell_engine(self._book.doubt(doubtful, self._publisher.standing))
+
+    def _known(self) -> Collection[str] | None:
+        """Give the keys of every checked real server there is; None where that is not sure."""
+        sure = self._config.live and everything_known(self._config.entries, self._revisions.routers)
+        return self._targets.keys() if sure else None
 
     def _read_config(self) -> bool:
         """Take what is new in the configuration; True if anything was."""
@@ -215,21 +255,37 @@ class Prober:
         if members != self._members:
             log.info("%d prober(s) share the work: %s", len(members), ", ".join(sorted(members)))
         self._members = members
-        addresses = {target.address for target in self._targets.values()}
-        mine = sharing.led_by(self._me, members, addresses)
-        led = {key: target for key, target in self._targets.items() if target.address in mine}
-        if led.keys() != self._book.targets.keys():
-            log.info("leading %d of %d real servers", len(led), len(self._targets))
-        orders = self._book.lead(led, self._publisher.standing)
+        self._electorates.share(members, self._targets, self._member.revision, self._loop.time())
+        mine: dict[str, Target] = {}
+        voted: dict[str, None] = {}
+        led = 0
+        for key, target in self._targets.items():
+            electorate = self._electorates.get(target.address)
+            if electorate is not None and self._me in electorate.voters:
+                mine[key] = target
+                led += electorate.leader == self._me
+                if electorate.several:
+                    voted[key] = None
+        if led != self._led:
+            log.info("leading %d of %d real servers", led, len(self._targets))
+        self._led = led
+        orders = self._book.take(mine, self._publisher.standing, voted)
         self._publisher.keep_only(lambda key: sharing.leader(members, address_of(key)) == self._me)
         self._publisher.again()
         self._tell_engine(orders)
         metrics.MEMBERS.set(len(members))
-        metrics.TARGETS.set(len(led))
+        metrics.TARGETS.set(led)
         metrics.CHECKS.set(len(orders))
 
     def _tell_engine(self, checks: dict[Check, VerdictName | None]) -> None:
         self._engine.assign(engine.Orders(self._book.order, checks))
+
+    def _electorate(self, key: str) -> sharing.Electorate | None:
+        return self._electorates.get(address_of(key))
+
+    def _checks_of(self, key: str) -> tuple[Check, ...]:
+        target = self._book.targets.get(key)
+        return target.checks if target is not None else ()
 
     # ---- what may be said
 
@@ -240,6 +296,7 @@ class Prober:
             self._life.bus.connected
             and self._member.live
             and self._health.live
+            and self._opinion.live
             and self._lease.held
             and self._me in self._member.entries
         )
@@ -254,4 +311,29 @@ class Prober:
 
     def _unprobed(self) -> str:
         count = self._book.unknown
-        return f"{count} real server{'s' if count > 1 else ''} not probed yet" if count else ""
+        return f"{_counted(count)} not probed yet" if count else ""
+
+    def _without_majority(self) -> str:
+        split = sorted(self._publisher.split)
+        if not split:
+            return ""
+        first = token_in_words(split[0].rpartition(".")[2]) or split[0]
+        return (
+            f"{_counted(len(split))} (such as {first}) without a majority of probers, so what stood before "
+            "stays: the verdict names who says otherwise"
+        )
+
+    def _too_few(self) -> str:
+        members = len(self._members or ())
+        short = [target for target in self._targets.values() if target.vantages > members]
+        if not short or not members:
+            return ""
+        wanted = max(target.vantages for target in short)
+        return (
+            f"{_counted(len(short))} with up to {wanted} vantages and {members} of the prober to look: start "
+            "more, or lower vantages"
+        )
+
+
+def _counted(number: int) -> str:
+    return f"{number} real server{'s' if number > 1 else ''}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vipbus.contracts import Check, ConfigDocument, Head
+from vipbus.contracts import Check, ConfigDocument, Damping, Head
 from vipbus.runtime.revision import Revision
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Its address and port for people: ``10.9.0.21:80``, ``[2001:db8::21]:80``."""
     checks: tuple[Check, ...]
     """At least one: whoever is not checked has no verdict."""
+    vantages: int = 1
+    """So many replicas check it; the same for every target of an address."""
+    damping: Damping | None = None
 
     @property
     def key(self) -> str:
@@ -33,6 +36,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> str:
         """The token of its address without the port: what replicas share the work by."""
         return address_of(self.key)
+
+    @property
+    def settling(self) -> float:
+        """Seconds within which each of its checks has had a round."""
+        return max(check.interval + check.jitter + check.timeout for check in self.checks)
 
 
 def address_of(key: str) -> str:
@@ -59,12 +67,39 @@ def targets_of(revisions: Iterable[Revision]) -> dict[str, Target]:
                 virtual_server=server.virtual_server,
                 real_server=server.id,
                 where=place(server.address, server.port),
-                checks=server.checks,
+                checks=tuple(sorted(set(server.checks), key=repr)),
+                vantages=server.vantages,
+                damping=server.damping,
             )
             before = found.get(target.key)
-            checks = {*target.checks, *(before.checks if before is not None else ())}
-            found[target.key] = msgspec.structs.replace(target, checks=tuple(sorted(checks, key=repr)))
-    return found
+            found[target.key] = target if before is None else _together(before, target)
+    return _of_one_mind(found)
+
+
+def _together(one: Target, other: Target) -> Target:
+    """Make one target of what two routers ask for."""
+    return msgspec.structs.replace(
+        one,
+        checks=tuple(sorted({*one.checks, *other.checks}, key=repr)),
+        vantages=max(one.vantages, other.vantages),
+        damping=one.damping or other.damping,
+    )
+
+
+def _of_one_mind(targets: dict[str, Target]) -> dict[str, Target]:
+    """Give the targets of one address the vantages of the one that wants the most.
+
+    Checks are shared by all of them, and each is made by the same replicas.
+    """
+    most: dict[str, int] = {}
+    for target in targets.values():
+        most[target.address] = max(target.vantages, most.get(target.address, 1))
+    return {
+        key: target
+        if target.vantages == most[target.address]
+        else msgspec.structs.replace(target, vantages=most[target.address])
+        for key, target in targets.items()
+    }
 
 
 def everything_known(entries: Mapping[str, Entry[ConfigDocument]], revisions: Mapping[str, Revision]) -> bool:

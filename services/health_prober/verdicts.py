@@ -1,63 +1,34 @@
 """From checks to verdicts: pure rules for what a prober says, what it takes over, and what it leaves alone.
 
-The `Book` of a replica holds the targets it leads and what is known of each of their checks. What the replica
-found with its own eyes outranks what stood on the bus when it did. What another wrote after that is taken
-over, and the next round shows who is right: whoever comes back from a pause or from beyond a cut network has
-old eyes. So nothing flaps because a target changed hands. Revisions decide what came after what, no clocks.
+The `Book` of a replica holds the targets it checks and what is known of each of their checks. What the
+replica found with its own eyes outranks what stood on the bus when it did. What another wrote after that is
+taken over, and the next round shows who is right: whoever comes back from a pause or from beyond a cut
+network has old eyes. So nothing flaps because a target changed hands. Revisions decide what came after what,
+no clocks.
+
+Where several replicas vote on a target, each has its own eyes and takes nothing over; what stands stays until
+most of them have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from health_prober.targets import Target, place
+from health_prober.judgement import UNKNOWN, Finding, Judgement, judged, taken_over
+from health_prober.targets import Target
 from vipbus.contracts import Check, Verdict, VerdictName
-
-if TYPE_CHECKING:
-    from vipbus.telemetry.trace import TraceContext
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one check."""
-
-    verdict: VerdictName
-    cause: str = ""
-    since_ns: int = 0
-    """When it was found, in nanoseconds since the epoch."""
-    own: bool = False
-    """Found by this replica, not taken over."""
-    seen: int = 0
-    """The revision of the bucket ``health`` that had been read when it was found."""
-    order: int = 0
-    """The orders by which the engine was told; its decisions from before do not count."""
-    trace: TraceContext | None = None
-    """Of the check that found it."""
-
-
-UNKNOWN = Finding(verdict="unknown")
-
-
-class Opinion(msgspec.Struct, frozen=True):
-    """What a target's checks amount to: the finding that decides, its cause with the place where it helps."""
-
-    cause: str
-    finding: Finding
-
-    @property
-    def verdict(self) -> VerdictName:
-        """Up or down."""
-        return self.finding.verdict
 
 
 class Book:
-    """The targets that a replica leads, and what is known of their checks."""
+    """The targets that a replica checks, and what is known of their checks."""
 
     def __init__(self) -> None:
         self.targets: Mapping[str, Target] = {}
         """By key."""
+        self.voted: Collection[str] = ()
+        """Keys of those that others check too."""
         self.findings: dict[Check, Finding] = {}
         self.order = 0
         """The number of the last orders that came from here."""
@@ -67,34 +38,42 @@ class Book:
     def unknown(self) -> int:
         """How many targets have no verdict yet."""
         # asked from the endpoint's thread too: one look at the mapping, which is replaced and never changed
-        return sum(self._opinion(target) is None for target in self.targets.values())
+        return sum(self._judgement(target) is None for target in self.targets.values())
 
     def keys_of(self, check: Check) -> list[str]:
         """List the targets that a check decides about."""
         return self._keys.get(check, [])
 
-    def lead(
-        self, targets: Mapping[str, Target], standing: Mapping[str, Verdict]
+    def take(
+        self, targets: Mapping[str, Target], standing: Mapping[str, Verdict], voted: Collection[str] = ()
     ) -> dict[Check, VerdictName | None]:
-        """Lead these targets from now on and forget all others; return what the engine is to be told."""
+        """Check these targets from now on and forget all others; return what the engine is to be told.
+
+        ``voted`` are the keys of those that others check too: what was taken over of them is looked at anew.
+        """
         self.targets = targets
+        self.voted = voted
         self._keys = {}
         for key, target in targets.items():
             for check in target.checks:
                 self._keys.setdefault(check, []).append(key)
-        return self._learn(
-            standing, {check for check in self._keys if self._known(check).verdict == "unknown"}
-        )
+        unknown = {check for check in self._keys if self._known(check).verdict == "unknown"}
+        shared = {check for key in voted for check in targets[key].checks}
+        blind = {check for check in shared if not self._known(check).own}
+        return self._learn(standing, unknown - shared, forget=blind)
 
     def doubt(self, keys: Iterable[str], standing: Mapping[str, Verdict]) -> dict[Check, VerdictName | None]:
         """Take over what another replica says of these targets; return what the engine is to be told."""
-        return self._learn(standing, {check for key in keys for check in self.targets[key].checks})
+        return self._learn(
+            standing,
+            {check for key in keys if key not in self.voted for check in self.targets[key].checks},
+        )
 
     def heeds(self, check: Check, order: int) -> bool:
         """Say whether a decision of the engine counts.
 
-        It does if the check is for a target that is led, and the engine had taken the orders by which it
-        was last told what to think of it.
+        It does if the check is for a target that is checked here, and the engine had taken the orders by
+        which it was last told what to think of it.
         """
         return check in self._keys and order >= self._known(check).order
 
@@ -102,31 +81,28 @@ class Book:
         """Note what the engine found."""
         self.findings[check] = finding
 
-    def opinion(self, key: str) -> Opinion | None:
-        """Combine a target's checks: one that is down is enough, up takes all of them; None is not yet."""
-        return self._opinion(self.targets[key])
+    def judgement(self, key: str) -> Judgement | None:
+        """Combine what is known of a target's checks; None is not yet."""
+        return self._judgement(self.targets[key])
 
-    def _opinion(self, target: Target) -> Opinion | None:
-        known = [(self._known(check), check) for check in target.checks]
-        for finding, check in known:
-            if finding.verdict == "down":
-                return Opinion(_told(target, check, finding.cause), finding)
-        if any(finding.verdict == "unknown" for finding, _ in known):
-            return None
-        finding, check = max(known, key=lambda pair: pair[0].since_ns)
-        return Opinion(_told(target, check, finding.cause), finding)
+    def _judgement(self, target: Target) -> Judgement | None:
+        return judged(target, ((check, self._known(check)) for check in target.checks))
 
     def _known(self, check: Check) -> Finding:
         return self.findings.get(check, UNKNOWN)
 
     def _learn(
-        self, standing: Mapping[str, Verdict], learners: set[Check]
+        self, standing: Mapping[str, Verdict], learners: set[Check], *, forget: Collection[Check] = ()
     ) -> dict[Check, VerdictName | None]:
         self.order += 1
         findings = {}
         orders: dict[Check, VerdictName | None] = {}
         for check, keys in self._keys.items():
             before = self.findings.get(check)
+            if check in forget:
+                findings[check] = msgspec.structs.replace(UNKNOWN, order=self.order)
+                orders[check] = None if before is None else "unknown"
+                continue
             if check in learners:
                 learnt = taken_over(check, [self.targets[key] for key in keys], standing)
                 if before is None or learnt.verdict != before.verdict:
@@ -137,35 +113,3 @@ class Book:
             orders[check] = None
         self.findings = findings
         return orders
-
-
-def taken_over(check: Check, targets: Iterable[Target], standing: Mapping[str, Verdict]) -> Finding:
-    """Read from the verdicts that stand what a check must have found.
-
-    A target that is up passed every check. One that is down failed its check if it has only one; of several,
-    nobody knows which. A check about which its targets disagree is unknown.
-    """
-    found = UNKNOWN
-    for target in targets:
-        verdict = standing.get(target.key)
-        if verdict is None or verdict.verdict == "unknown":
-            continue
-        if verdict.verdict == "down" and len(target.checks) > 1:
-            continue
-        if found.verdict not in ("unknown", verdict.verdict):
-            return UNKNOWN
-        found = Finding(
-            verdict=verdict.verdict,
-            cause=verdict.cause.removeprefix(_prefix(check)),
-            since_ns=int(verdict.since.timestamp() * 1e9),
-        )
-    return found
-
-
-def _told(target: Target, check: Check, cause: str) -> str:
-    """Name the place of a check that goes elsewhere than to the real server itself."""
-    return cause if place(check.address, check.port) == target.where else _prefix(check) + cause
-
-
-def _prefix(check: Check) -> str:
-    return f"{place(check.address, check.port)}: "

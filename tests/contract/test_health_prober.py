@@ -19,7 +19,9 @@ from health_prober.check import Decision
 from health_prober.engine import Outcome
 from health_prober.lease import TTL, Lease
 from health_prober.metrics import WRITES_REFUSED
+from health_prober.opinions import Opinions
 from health_prober.publisher import Publisher
+from health_prober.sharing import Electorate
 from health_prober.targets import targets_of
 from health_prober.verdicts import Book
 from tests.support.config import publish_config_on
@@ -28,7 +30,17 @@ from tests.support.otlp import OtlpReceiver, ReceivedSpan, otlp_receiver
 from tests.support.waiting import eventually_async
 from tests.unit.health_prober.documents import revision
 from vipbus.bus import Bus, BusAddress, conditions
-from vipbus.contracts import HEALTH, MEMBER, Condition, Member, RealServer, TcpCheck, Verdict, VerdictName
+from vipbus.contracts import (
+    HEALTH,
+    MEMBER,
+    OPINION,
+    Condition,
+    Member,
+    RealServer,
+    TcpCheck,
+    Verdict,
+    VerdictName,
+)
 from vipbus.telemetry import trace
 
 VS = "10-9-0-1_80_tcp"
@@ -70,8 +82,8 @@ class Pool:
         check = TcpCheck(
             address=address,
             port=self.port,
-            delay_loop=INTERVAL,
-            connect_timeout=1.0,
+            interval=INTERVAL,
+            timeout=1.0,
             delay_before_retry=RETRY_DELAY,
         )
         return RealServer(
@@ -488,7 +500,7 @@ def test_a_writer_that_has_read_less_of_the_membership_is_refused(
         (address,) = stage.pool.addresses
         key = stage.pool.key(address)
         book = Book()
-        book.lead(targets_of([revision(*stage.pool.servers())]), {})
+        book.take(targets_of([revision(*stage.pool.servers())]), {})
         stands = Verdict(
             virtual_server=VS,
             real_server=stage.pool.server(address).id,
@@ -503,8 +515,24 @@ def test_a_writer_that_has_read_less_of_the_membership_is_refused(
         )
         await eventually_async(lambda: key in stage.health.entries, "it is known when the late one looks")
         token = 7
+        opinions = Opinions(
+            stage.bus,
+            stage.bus.follow(OPINION),
+            stage.members,
+            prober="late",
+            in_touch=lambda: True,
+            token=lambda: token,
+        )
         late = Publisher(
-            stage.bus, book, stage.health, prober="late", may_write=lambda _key: True, token=lambda: token
+            stage.bus,
+            book,
+            stage.health,
+            prober="late",
+            opinions=opinions,
+            electorate=lambda _key: Electorate(("late",)),
+            may_write=lambda _key: True,
+            token=lambda: token,
+            wake=lambda: None,
         )
         refused = WRITES_REFUSED.value()
         down = Decision("down", "connection refused", 0.0, 2)
@@ -514,8 +542,9 @@ def test_a_writer_that_has_read_less_of_the_membership_is_refused(
         assert stage.revisions()[key] == written
         # it leads again, by a membership that it has read: now its word counts
         token = 9
-        late.audit(None)
+        late.audit(lambda: None)
         await eventually_async(lambda: stage.verdict(address) == "down", "it is written")
         await late.close()
+        await opinions.close()
 
     on_stage(nats_server, tmp_path, story, 1)

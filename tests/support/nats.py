@@ -34,10 +34,10 @@ class NatsServer:
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._config = directory / "nats.conf"
+        self._store = directory / "js"
         authorization = f"authorization {{ token: {token} }}\n" if token else ""
         self._config.write_text(
-            f'listen: "127.0.0.1:{self.port}"\n{authorization}'
-            f'jetstream {{ store_dir: "{directory / "js"}" }}\n'
+            f'listen: "127.0.0.1:{self.port}"\n{authorization}jetstream {{ store_dir: "{self._store}" }}\n'
         )
         self._log = directory / "nats.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,6 +53,11 @@ class NatsServer:
     def _accepts(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def lose_store(self) -> None:
+        """Remove everything that it had stored; it must not run."""
+        assert self._process is None
+        shutil.rmtree(self._store)
 
     def kill(self) -> None:
         """Kill -9."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from health_prober.targets import Target
-from vipbus.contracts import Head, RealServer, TcpCheck, Verdict, VerdictName
+from vipbus.contracts import Head, RealServer, TcpCheck, Verdict, VerdictName, VrrpConfiguration, VrrpSettings
 from vipbus.runtime.revision import Revision
 
 VS = "10-9-0-1_80_tcp"
@@ -13,7 +13,7 @@ OTHER_VS = "10-9-0-2_80_tcp"
 
 
 def check(port: int = 80, address: str = "10.9.0.21") -> TcpCheck:
-    return TcpCheck(address=address, port=port, delay_loop=1.0, connect_timeout=1.0)
+    return TcpCheck(address=address, port=port, interval=1.0, timeout=1.0)
 
 
 def real_server(
@@ -31,7 +31,8 @@ def revision(*servers: RealServer, router: str = "r1", number: int = 1) -> Revis
         source="test",
         accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    return Revision(head=head, instances=(), virtual_servers=(), real_servers=servers)
+    nothing = VrrpConfiguration(router=router, settings=VrrpSettings(router=router))
+    return Revision(head=head, vrrp=nothing, virtual_servers=(), real_servers=servers)
 
 
 def target(*checks: TcpCheck, virtual_server: str = VS) -> Target:

@@ -15,58 +15,27 @@ from pathlib import Path
 import pytest
 
 from health_prober import causes, connect
-from health_prober.check import rules_of
+from health_prober.attempt import PASSED
+from health_prober.check import Failed, Succeeded, Unproven, round_begins, round_of, rules_of
 from health_prober.engine import Engine, Orders, Outcome
+from health_prober.lean import Ending, Lean
 from health_prober.metrics import PROBES, PROBES_IN_FLIGHT
+from health_prober.probe import Probe
 from tests.support.waiting import eventually
+from tests.unit.health_prober.running import open_descriptors, running
 from vipbus.contracts import TcpCheck, VerdictName
 
 INTERVAL = 0.2
 
 
-def tcp(port: int, address: str = "127.0.0.1", **knobs: float) -> TcpCheck:
-    settings: dict[str, float] = {
-        "delay_loop": INTERVAL,
-        "connect_timeout": 0.15,
+def tcp(port: int, address: str = "127.0.0.1", **knobs: float | str) -> TcpCheck:
+    settings: dict[str, float | str] = {
+        "interval": INTERVAL,
+        "timeout": 0.15,
         "delay_before_retry": 0.05,
         **knobs,
     }
     return TcpCheck(address=address, port=port, **settings)  # type: ignore[arg-type]  # retry is the only int
-
-
-class Run:
-    """An engine and everything it said."""
-
-    def __init__(self, limit: int) -> None:
-        self.outcomes: list[Outcome] = []
-        self.troubles: list[str] = []
-        self.crashes: list[BaseException] = []
-        self.engine = Engine(
-            limit=limit,
-            on_outcomes=self.outcomes.extend,
-            on_trouble=self.troubles.append,
-            on_crash=self.crashes.append,
-        )
-        self._number = 0
-
-    def check(self, *checks: TcpCheck, known: VerdictName | None = None) -> None:
-        self._number += 1
-        self.engine.assign(Orders(self._number, dict.fromkeys(checks, known)))
-
-    def decisions(self, check: TcpCheck) -> list[tuple[VerdictName, str]]:
-        return [(o.decision.verdict, o.decision.cause) for o in self.outcomes if o.check == check]
-
-    def last(self, check: TcpCheck) -> VerdictName | None:
-        return self.decisions(check)[-1][0] if self.decisions(check) else None
-
-
-@contextmanager
-def running(limit: int = 1000) -> Iterator[Run]:
-    run = Run(limit)
-    run.engine.start()
-    yield run
-    run.engine.stop()
-    assert run.crashes == []
 
 
 @contextmanager
@@ -100,10 +69,6 @@ def closed_port() -> int:
         return port
 
 
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_a_listening_target_is_up() -> None:
     with running() as run, listening() as listener:
         check = tcp(listener.getsockname()[1])
@@ -127,7 +92,7 @@ def test_a_target_never_sees_a_probe_in_its_accept_queue_and_no_port_is_left_in_
     with running() as run, listening() as listener:
         port = listener.getsockname()[1]
         listener.setblocking(False)
-        run.check(tcp(port, delay_loop=0.01))
+        run.check(tcp(port, interval=0.01))
         before = PROBES.value(result="success")
         eventually(lambda: PROBES.value(result="success") >= before + 20, "twenty probes are made")
         with pytest.raises(BlockingIOError):
@@ -157,8 +122,8 @@ def test_a_silent_target_is_down_by_its_timeout() -> None:
         run.check(check, known="up")
         took = eventually(lambda: run.last(check) == "down", "it is down")
         assert run.decisions(check) == [("down", "timed out after 0.15 s")]
-        bound = INTERVAL + 2 * check.connect_timeout + check.delay_before_retry
-        assert 2 * check.connect_timeout < took < bound + 0.25
+        bound = INTERVAL + 2 * check.timeout + check.delay_before_retry
+        assert 2 * check.timeout < took < bound + 0.25
 
 
 def test_a_target_goes_down_and_comes_back() -> None:
@@ -173,16 +138,16 @@ def test_a_target_goes_down_and_comes_back() -> None:
             eventually(lambda: run.last(check) == "up", "its port is open again")
 
 
-def test_a_verdict_that_is_taken_over_is_not_decided_again() -> None:
+def test_a_verdict_that_is_taken_over_is_confirmed_once() -> None:
     with running() as run, listening() as listener:
         check = tcp(listener.getsockname()[1])
         run.check(check, known="up")
         before = PROBES.value(result="success")
-        eventually(lambda: PROBES.value(result="success") >= before + 2, "it is probed")
-        assert run.outcomes == []
+        eventually(lambda: PROBES.value(result="success") >= before + 3, "it is probed")
+        assert [outcome.decision.verdict for outcome in run.outcomes] == ["up"]
         run.check(check, known="down")
-        eventually(lambda: run.last(check) == "up", "what was taken over is put right")
-        assert run.outcomes[0].order == 2
+        eventually(lambda: len(run.outcomes) == 2, "what was taken over is put right")
+        assert (run.last(check), run.outcomes[-1].order) == ("up", 2)
 
 
 def test_a_dropped_check_is_probed_no_more_and_leaves_nothing_behind() -> None:
@@ -190,7 +155,7 @@ def test_a_dropped_check_is_probed_no_more_and_leaves_nothing_behind() -> None:
     with running() as run, silent() as port, listening() as listener:
         inside = open_descriptors()
         stays = tcp(listener.getsockname()[1])
-        run.check(stays, *(tcp(port, connect_timeout=60.0, delay_loop=60.0 + n) for n in range(20)))
+        run.check(stays, *(tcp(port, timeout=60.0, interval=60.0 + n) for n in range(20)))
         eventually(lambda: PROBES_IN_FLIGHT.value() >= 20, "the attempts are in flight")
         run.check(stays)
         eventually(lambda: open_descriptors() <= inside + 1, "their sockets are closed")
@@ -202,16 +167,16 @@ def test_no_more_than_the_limit_are_in_flight_and_all_have_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = 0
-    original = connect.start
+    original = Lean.start
 
-    def counted(family: int, where: connect.SocketAddress) -> tuple[socket.socket | None, int]:
+    def counted(lean: Lean, probe: Probe, now: float) -> Failed | Unproven | None:
         nonlocal most
-        most = max(most, len(run.engine._flying) + 1)
-        return original(family, where)
+        most = max(most, len(lean.flying) + 1)
+        return original(lean, probe, now)
 
     with silent() as port, running(limit=2) as run:
-        monkeypatch.setattr(connect, "start", counted)
-        checks = [tcp(port, retry=0, connect_timeout=0.05, delay_loop=1.0 + n) for n in range(6)]
+        monkeypatch.setattr(Lean, "start", counted)
+        checks = [tcp(port, retry=0, timeout=0.05, interval=1.0 + n) for n in range(6)]
         run.check(*checks)
         eventually(lambda: all(run.last(check) == "down" for check in checks), "all are down")
     assert most == 2
@@ -220,7 +185,8 @@ def test_no_more_than_the_limit_are_in_flight_and_all_have_their_turn(
 def test_a_want_of_descriptors_is_no_verdict_and_is_said() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with running() as run, listening() as listener:
-        check = tcp(listener.getsockname()[1])
+        # with a source it has a socket of its own each time
+        check = tcp(listener.getsockname()[1], source="127.0.0.1")
         run.check(check)
         eventually(lambda: run.last(check) == "up", "it is up")
         lowest_free = os.dup(0)
@@ -239,26 +205,23 @@ def test_a_want_of_descriptors_is_no_verdict_and_is_said() -> None:
 def test_a_thousand_targets_are_probed_on_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = 4
     begun: Counter[str] = Counter()
-    original = connect.start
+    original = Lean.start
 
-    def counted(family: int, where: connect.SocketAddress) -> tuple[socket.socket | None, int]:
-        begun[where[0]] += 1
-        return original(family, where)
+    def counted(lean: Lean, probe: Probe, now: float) -> Failed | Unproven | None:
+        begun[probe.check.address] += 1
+        return original(lean, probe, now)
 
-    monkeypatch.setattr(connect, "start", counted)
+    monkeypatch.setattr(Lean, "start", counted)
     with listening("0.0.0.0") as listener, running() as run:
         port = listener.getsockname()[1]
-        checks = [
-            tcp(port, f"127.1.{n >> 8}.{n & 255}", delay_loop=0.5, connect_timeout=5.0)
-            for n in range(1, 1001)
-        ]
+        checks = [tcp(port, f"127.1.{n >> 8}.{n & 255}", interval=0.5, timeout=5.0) for n in range(1, 1001)]
         run.check(*checks, known="up")
         eventually(
             lambda: len(begun) == 1000 and min(begun.values()) >= rounds, "every target is probed", within=30
         )
         # nobody is probed more often than the schedule says while others wait
         assert max(begun.values()) - min(begun.values()) <= 1
-        assert run.outcomes == []
+        assert {outcome.decision.verdict for outcome in run.outcomes} == {"up"}
 
 
 def test_a_connection_to_itself_is_recognised() -> None:
@@ -291,7 +254,7 @@ def test_causes_are_words(word: Callable[[], str], said: str) -> None:
 def test_an_interval_of_a_month_is_waited_for() -> None:
     month = 2678400.0
     port = closed_port()
-    checks = [tcp(port, f"127.0.0.{n}", delay_loop=month, retry=0) for n in range(1, 255)]
+    checks = [tcp(port, f"127.0.0.{n}", interval=month, retry=0) for n in range(1, 255)]
     passed = time.monotonic() / month
     check = max(checks, key=lambda each: (rules_of(each).offset - passed) % 1)  # its next round is far away
     with running() as run:
@@ -300,3 +263,75 @@ def test_an_interval_of_a_month_is_waited_for() -> None:
         other = tcp(closed_port(), retry=0)
         run.check(check, other)
         eventually(lambda: run.crashes or run.last(other) == "down", "the thread lives on")
+
+
+def alone(known: VerdictName) -> tuple[Engine, TcpCheck, Probe, list[Outcome]]:
+    """Give an engine whose thread does not run, a check that it has, and what it says."""
+    outcomes: list[Outcome] = []
+    engine = Engine(limit=10, on_outcomes=outcomes.extend, on_trouble=print, on_crash=print)
+    check = tcp(closed_port(), interval=60.0)
+    engine._take(Orders(1, {check: known}), time.monotonic())
+    return engine, check, engine._probes[check], outcomes
+
+
+def test_who_is_dropped_in_the_moment_of_its_answer_does_not_come_back() -> None:
+    engine, _, probe, outcomes = alone("unknown")
+
+    def answers(_now: float, _seconds: float, ended: list[tuple[Probe, Ending]]) -> bool:
+        engine._wheel.remove(probe)
+        ended.append((probe, PASSED))
+        return True
+
+    engine._lean.wait = answers  # type: ignore[method-assign]
+    engine._orders.append(Orders(2, {}))
+    engine._turn()
+    assert [outcome.decision.verdict for outcome in outcomes] == ["up"]
+    assert engine._probes == {}
+    assert engine._wheel.next is None
+
+
+def test_a_verdict_that_is_taken_over_while_a_check_is_in_flight_is_put_right_by_it() -> None:
+    engine, check, probe, outcomes = alone("up")
+    now = time.monotonic()
+    engine._judge(probe, Succeeded(now), now)
+    assert probe.calm
+    engine._decided.clear()
+    engine._wheel.remove(probe)  # it is in flight
+    engine._take(Orders(2, {check: "down"}), now)
+    engine._stayed_up([probe], now)
+    engine._say(now)
+    assert [(outcome.decision.verdict, outcome.order) for outcome in outcomes] == [("up", 2)]
+
+
+def test_hastened_checks_begin_now_and_then_go_on_as_before() -> None:
+    with running() as run, listening() as listener:
+        check = tcp(listener.getsockname()[1], interval=3600.0, warmup=0.0)
+        run.check(check)
+        eventually(lambda: run.last(check) == "up", "it is up")
+        listener.close()
+        run.engine.hasten([check, tcp(1)])
+        took = eventually(lambda: run.last(check) == "down", "it is looked at")
+        assert took < 2
+        probe = run.engine._probes[check]
+        assert probe.due == pytest.approx(round_begins(probe.rules, round_of(probe.rules, probe.due)))
+
+
+def test_a_server_that_falls_silent_is_noticed_in_time_and_found_again() -> None:
+    with listening(backlog=0) as listener, running() as run:
+        check = tcp(listener.getsockname()[1], retry=0)
+        run.check(check)
+        eventually(lambda: run.last(check) == "up", "it is up")
+        before = PROBES.value(result="success")
+        eventually(lambda: PROBES.value(result="success") >= before + 2, "it stays up")
+        assert run.engine._probes[check].calm
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        took = eventually(lambda: run.last(check) == "down", "silence is noticed")
+        assert took < INTERVAL + check.timeout + 1.0
+        assert run.decisions(check)[-1] == ("down", "timed out after 0.15 s")
+        for filler in fillers:
+            filler.close()
+        listener.accept()[0].close()
+        eventually(lambda: run.last(check) == "up", "it is found again")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from health_prober.targets import address_of, everything_known, place, targets_of
 from tests.unit.health_prober.documents import OTHER_VS, VS, check, real_server, revision
 from vipbus.bus import Entry
-from vipbus.contracts import ConfigDocument
+from vipbus.contracts import ConfigDocument, Damping
 from vipbus.runtime.revision import Revision
 
 
@@ -73,3 +74,24 @@ def test_something_is_gone_only_where_everything_is_known(
     documents: tuple[ConfigDocument, ...], revisions: dict[str, Revision], known: bool
 ) -> None:
     assert everything_known(entries(*documents), revisions) is known
+
+
+def test_every_target_of_an_address_has_the_most_vantages_that_any_wants() -> None:
+    few, many = real_server(check(80)), real_server(check(80), virtual_server=OTHER_VS)
+    many = msgspec.structs.replace(many, vantages=3)
+    other = real_server(check(80, "10.9.0.22"), address="10.9.0.22")
+    found = targets_of([revision(few, many, other)])
+    assert {target.key.partition(".")[2]: target.vantages for target in found.values()} == {
+        "10-9-0-21_80": 3,
+        "10-9-0-22_80": 1,
+    }
+
+
+def test_damping_is_done_where_one_router_asks_for_it() -> None:
+    damping = Damping(half_life=7.0)
+    plain, damped = real_server(check()), real_server(check(), router="r2")
+    damped = msgspec.structs.replace(damped, damping=damping)
+    both = [revision(plain), revision(damped, router="r2")]
+    for revisions in (both, both[::-1]):
+        (target,) = targets_of(revisions).values()
+        assert target.damping == damping

@@ -1,0 +1,1 @@
+"""One module a kind of check; each has a coroutine `attempt` (`health_prober.attempt`)."""
