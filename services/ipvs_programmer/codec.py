@@ -24,6 +24,7 @@ from ipvs_programmer.plan import (
     Operation,
 )
 from ipvs_programmer.table import (
+    Counts,
     Destination,
     DestinationKey,
     Forwarding,
@@ -155,25 +156,38 @@ def unpack_destination(body: memoryview, service_family: int) -> Destination:
         MalformedError: it is none.
     """
     found = attributes(_nested(attributes(body), c.IPVS_CMD_ATTR_DEST))
-    family = service_family
-    if c.IPVS_DEST_ATTR_ADDR_FAMILY in found:
-        family = _number(found, c.IPVS_DEST_ATTR_ADDR_FAMILY, _U16)
-    if family not in _FAMILIES:
-        raise MalformedError(f"a destination of the address family {family}")
     method = _number(found, c.IPVS_DEST_ATTR_FWD_METHOD, _U32) & c.IP_VS_CONN_F_FWD_MASK
     try:
         forwarding = Forwarding(method)
     except ValueError:
         raise MalformedError(f"a destination with the forwarding method {method}") from None
     return Destination(
-        key=DestinationKey(
-            _address(_nested(found, c.IPVS_DEST_ATTR_ADDR), family),
-            _number(found, c.IPVS_DEST_ATTR_PORT, _BE16),
-        ),
+        key=_unpack_destination_key(found, service_family),
         forwarding=forwarding,
         weight=_number(found, c.IPVS_DEST_ATTR_WEIGHT, _I32),
         upper_threshold=_number(found, c.IPVS_DEST_ATTR_U_THRESH, _U32),
         lower_threshold=_number(found, c.IPVS_DEST_ATTR_L_THRESH, _U32),
+    )
+
+
+def unpack_counts(body: memoryview, service_family: int) -> tuple[DestinationKey, Counts]:
+    """Read a destination's identity and connections out of a message; as `unpack_destination`."""
+    found = attributes(_nested(attributes(body), c.IPVS_CMD_ATTR_DEST))
+    return _unpack_destination_key(found, service_family), Counts(
+        active=_number(found, c.IPVS_DEST_ATTR_ACTIVE_CONNS, _U32),
+        inactive=_number(found, c.IPVS_DEST_ATTR_INACT_CONNS, _U32),
+    )
+
+
+def _unpack_destination_key(found: dict[int, memoryview], service_family: int) -> DestinationKey:
+    family = service_family
+    if c.IPVS_DEST_ATTR_ADDR_FAMILY in found:
+        family = _number(found, c.IPVS_DEST_ATTR_ADDR_FAMILY, _U16)
+    if family not in _FAMILIES:
+        raise MalformedError(f"a destination of the address family {family}")
+    return DestinationKey(
+        _address(_nested(found, c.IPVS_DEST_ATTR_ADDR), family),
+        _number(found, c.IPVS_DEST_ATTR_PORT, _BE16),
     )
 
 

@@ -1,7 +1,7 @@
-"""What the table should be: a revision, the verdicts, the active instances. Pure.
+"""What the table should be: a revision, the verdicts, what operators say, the active instances. Pure.
 
-Unknown is never down: only a verdict ``down`` takes a real server out. A real server without a check always
-counts as up.
+Unknown is never down: only a verdict ``down`` takes a real server out, and one that is alpha comes in by a
+verdict ``up``. A real server without a check always counts as up. An operator's word outranks all of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from ipvs_programmer import constants as c
+from ipvs_programmer.hold import Hold
 from ipvs_programmer.table import (
     PROTOCOL_NUMBERS,
     Destination,
@@ -24,7 +25,17 @@ from ipvs_programmer.table import (
     ServiceKey,
     full_mask,
 )
-from vipbus.contracts import RealServer, Role, Standby, Verdict, VirtualServer, VrrpInstance, name_token
+from ipvs_programmer.weights import effective_weight
+from vipbus.contracts import (
+    OperatorState,
+    RealServer,
+    Role,
+    Standby,
+    Verdict,
+    VirtualServer,
+    VrrpInstance,
+    name_token,
+)
 from vipbus.runtime.revision import Revision
 
 _FORWARDING: Final = {"NAT": Forwarding.NAT, "DR": Forwarding.DR, "TUN": Forwarding.TUN}
@@ -41,6 +52,20 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
     def instance(self) -> str:
         """The token of the instance that owns the address; empty when none does."""
         return name_token(self.virtual_server.instance) if self.virtual_server.instance else ""
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of the real servers."""
+
+    verdicts: Mapping[str, Verdict] = {}
+    """By their bucket key."""
+    operators: Mapping[str, OperatorState] = {}
+    """By their bucket key, which is a verdict's."""
+    holds: Mapping[str, Hold] = {}
+    """By the virtual server's token."""
+    kept: Mapping[Key, Pool] | None = None
+    """Given while no verdict was ever read: a checked destination that the kernel has then keeps its weight,
+    whoever set it."""
 
 
 class Layout:
@@ -101,26 +126,44 @@ def is_wanted(server: Configured, active: Collection[str], standby: Standby) -> 
     return not server.instance or standby == "warm" or server.instance in active
 
 
-def desired_pool(
-    server: Configured, verdicts: Mapping[str, Verdict], kept: Mapping[Key, Pool] | None = None
-) -> Pool:
-    """Make a virtual server's service and destinations; ``verdicts`` by their bucket key.
+def destination_key(real: RealServer) -> DestinationKey:
+    """Give a real server's identity in the kernel."""
+    return DestinationKey(canonical(real.address), real.port)
 
-    ``kept`` is given while no verdict was ever read: a checked destination that the kernel has then keeps
-    its weight, whoever set it.
-    """
+
+def stands(real: RealServer, verdict: Verdict | None) -> bool:
+    """Say whether a verdict, or that there is none, lets a real server stand in the table."""
+    if not real.checks:
+        return True
+    if verdict is None or verdict.verdict == "unknown":
+        return not real.alpha
+    return verdict.verdict == "up"
+
+
+def desired_pool(server: Configured, picture: Picture) -> Pool:
+    """Make a virtual server's service and destinations."""
     virtual = server.virtual_server
-    before = kept.get(server.key) if kept else None
+    before = picture.kept.get(server.key) if picture.kept else None
+    hold = picture.holds.get(virtual.id)
     destinations: dict[DestinationKey, Destination] = {}
     for real in server.real_servers:
-        if real.checks:
-            verdict = verdicts.get(f"{virtual.id}.{real.id}")
-            if verdict is not None and verdict.verdict == "down":
-                continue
-        key = DestinationKey(canonical(real.address), real.port)
-        weight = real.weight
-        if before is not None and real.checks and (held := before.destinations.get(key)) is not None:
-            weight = held.weight
+        of = f"{virtual.id}.{real.id}" if real.checks or picture.operators else ""
+        said = picture.operators.get(of)
+        if said is not None and said.state == "disable":
+            continue
+        key = destination_key(real)
+        found = before.destinations.get(key) if before is not None and real.checks else None
+        verdict = picture.verdicts.get(of) if real.checks else None
+        if hold is not None and real.id in hold.held:
+            weight = hold.inside[real.id].effective
+        elif found is not None:
+            weight = found.weight
+        elif stands(real, verdict):
+            weight = effective_weight(real, verdict)
+        else:
+            continue
+        if said is not None and said.state == "drain":
+            weight = 0
         destinations[key] = Destination(key=key, forwarding=_FORWARDING[virtual.forwarding], weight=weight)
     persistence = virtual.persistence_timeout
     return Pool(
@@ -136,15 +179,9 @@ def desired_pool(
 
 
 def desired(
-    servers: Iterable[Configured],
-    verdicts: Mapping[str, Verdict],
-    active: Collection[str],
-    standby: Standby,
-    kept: Mapping[Key, Pool] | None = None,
+    servers: Iterable[Configured], picture: Picture, active: Collection[str], standby: Standby
 ) -> dict[Key, Pool]:
     """Make the table of these virtual servers; those that do not belong into the kernel now are left out."""
     return {
-        server.key: desired_pool(server, verdicts, kept)
-        for server in servers
-        if is_wanted(server, active, standby)
+        server.key: desired_pool(server, picture) for server in servers if is_wanted(server, active, standby)
     }

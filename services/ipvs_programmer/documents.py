@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -24,7 +24,13 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 
 def virtual_server_table(
-    server: Configured, pool: Pool | None, *, revision: int, epoch: int, error: str
+    server: Configured,
+    pool: Pool | None,
+    *,
+    revision: int,
+    epoch: int,
+    error: str,
+    held: Collection[str] = (),
 ) -> VirtualServerTable:
     """Say what the kernel holds for a virtual server; without cause and time, which `Documents` adds."""
     virtual = server.virtual_server
@@ -53,6 +59,7 @@ def virtual_server_table(
         since=_NEVER,
         cause="",
         error=error,
+        held=tuple(sorted(held)) if pool is not None else (),
     )
 
 

@@ -17,7 +17,7 @@ from ipvs_programmer.plan import (
     EditService,
     Operation,
 )
-from ipvs_programmer.table import Destination, DestinationKey, Forwarding, Key, Pool, Service
+from ipvs_programmer.table import Counts, Destination, DestinationKey, Forwarding, Key, Pool, Service
 
 SCHEDULERS = frozenset(
     ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq")
@@ -41,6 +41,9 @@ class FakeKernel:
         self.batches: list[tuple[Operation, ...]] = []
         """What was asked for, oldest first."""
         self.reads = 0
+        self.counted = 0
+        self.connections: dict[tuple[Key, DestinationKey], Counts] = {}
+        """To destinations; none where nothing is said."""
 
     def read(self, keys: Collection[Key] | None = None) -> dict[Key, Pool]:
         """Read; see `Kernel.read`."""
@@ -51,6 +54,17 @@ class FakeKernel:
             key: Pool(service, dict(self.destinations[key]))
             for key, service in self.services.items()
             if keys is None or key in keys
+        }
+
+    def counts(self, keys: Collection[Key]) -> dict[Key, dict[DestinationKey, Counts]]:
+        """Count; see `Kernel.counts`."""
+        if self.broken is not None:
+            raise self.broken
+        self.counted += 1
+        nothing = Counts(0, 0)
+        return {
+            key: {of: self.connections.get((key, of), nothing) for of in self.destinations.get(key, ())}
+            for key in keys
         }
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:

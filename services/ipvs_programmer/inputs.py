@@ -1,4 +1,4 @@
-"""What the programmer works from: configuration, verdicts, roles, addresses; and what changed in them.
+"""What the programmer works from: configuration, verdicts, operators, roles, addresses; and what changed.
 
 Each is a whole picture. A change is only found by comparing it with the picture before, for its words and its
 trace; what to do follows from the whole.
@@ -13,8 +13,19 @@ import msgspec
 
 from ipvs_programmer.addresses import Addresses
 from ipvs_programmer.table import endpoint
+from ipvs_programmer.weights import effective_weight
 from vipbus.bus import Bus, Entry
-from vipbus.contracts import CONFIG, HEALTH, ROLE, Role, Verdict, name_token
+from vipbus.contracts import (
+    CONFIG,
+    HEALTH,
+    OPERATOR,
+    ROLE,
+    OperatorState,
+    RealServer,
+    Role,
+    Verdict,
+    name_token,
+)
 from vipbus.runtime.revision import Revision, Revisions
 from vipbus.telemetry.trace import TraceContext
 
@@ -41,6 +52,8 @@ class Inputs:
         self.verdicts: dict[str, Verdict] = {}
         """The last verdict known, by bucket key. One that vanishes from the bus is kept: a bus that lost its
         store looks empty, and that is no reason to send traffic to a dead server."""
+        self.operators: dict[str, OperatorState] = {}
+        """What operators say, by bucket key; one that vanishes is kept until it is seen to be deleted."""
         self.roles: dict[str, Role] = {}
         """The last role known, by instance token; likewise."""
         self.revision: Revision | None = None
@@ -49,10 +62,14 @@ class Inputs:
         self._revisions = Revisions()
         self._address_source = addresses
         self._seen_verdicts: dict[str, Entry[Verdict]] = {}
+        self._seen_operators: dict[str, Entry[OperatorState]] = {}
         self._seen_roles: dict[str, Entry[Role]] = {}
-        self._names: dict[tuple[str, str], str] = {}
-        # verdicts and roles before configuration: follows open in this order, and the first write needs all
+        self._real_servers: dict[tuple[str, str], RealServer] = {}
+        # configuration last: follows open in this order, and the first write needs all of them
         self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / "ipvs-programmer.health.json")
+        self._operator = bus.follow(
+            OPERATOR, on_change=wake, saved=state_dir / "ipvs-programmer.operator.json"
+        )
         self._role = bus.follow(
             ROLE, f"{self._token}.*", on_change=wake, saved=state_dir / "ipvs-programmer.role.json"
         )
@@ -65,11 +82,12 @@ class Inputs:
     def ready(self) -> bool:
         """True when there is enough for a first write.
 
-        That is a whole revision; one that came from the bus has verdicts and roles right behind it.
+        That is a whole revision; one that came from the bus has verdicts, roles and what operators say right
+        behind it.
         """
         if self.revision is None:
             return False
-        return not self._config.live or (self._health.known and self._role.known)
+        return not self._config.live or (self._health.known and self._operator.known and self._role.known)
 
     @property
     def verdicts_known(self) -> bool:
@@ -96,7 +114,7 @@ class Inputs:
 
     def save(self) -> None:
         """Write what is not saved yet; for the end of the process."""
-        for follow in (self._health, self._role, self._config):
+        for follow in (self._health, self._operator, self._role, self._config):
             follow.save_now()
 
     def changes(self) -> list[Change]:
@@ -104,6 +122,7 @@ class Inputs:
         return [
             *self._config_changes(),
             *self._role_changes(),
+            *self._operator_changes(),
             *self._verdict_changes(),
             *self._address_changes(),
         ]
@@ -112,14 +131,12 @@ class Inputs:
         if self._token not in self._revisions.update(self._config.entries, self._token):
             return
         revision = self.revision = self._revisions.routers[self._token]
-        self._names = {
-            (real.virtual_server, real.id): endpoint(real.address, real.port)
-            for real in revision.real_servers
-        }
+        self._real_servers = {(real.virtual_server, real.id): real for real in revision.real_servers}
         self.verdicts = {
             key: verdict
             for key, verdict in self.verdicts.items()
-            if key in self._health.entries or (verdict.virtual_server, verdict.real_server) in self._names
+            if key in self._health.entries
+            or (verdict.virtual_server, verdict.real_server) in self._real_servers
         }
         self._seen_verdicts = {
             key: entry for key, entry in self._seen_verdicts.items() if key in self._health.entries
@@ -155,13 +172,39 @@ class Inputs:
             before, verdict = self.verdicts.get(key), entry.value
             self.verdicts[key] = verdict
             if before is None or before.verdict != verdict.verdict:
-                of = (verdict.virtual_server, verdict.real_server)
-                yield Change(
-                    text=f"{self._names.get(of, verdict.real_server)} is {verdict.verdict}: {verdict.cause}",
-                    virtual_server=verdict.virtual_server,
-                    trace=entry.trace,
-                    template="vipbus.state.health",
-                )
+                what = f"is {verdict.verdict}"
+            elif (before.weight, before.weight_added) != (verdict.weight, verdict.weight_added):
+                real = self._real_servers.get((verdict.virtual_server, verdict.real_server))
+                what = f"has weight {effective_weight(real, verdict)}" if real is not None else "is weighed"
+            else:
+                continue
+            yield Change(
+                text=f"{self._name(verdict)} {what}: {verdict.cause}",
+                virtual_server=verdict.virtual_server,
+                trace=entry.trace,
+                template="vipbus.state.health",
+            )
+
+    def _operator_changes(self) -> Iterator[Change]:
+        for key, entry in self._operator.entries.items():
+            if self._seen_operators.get(key) is entry:
+                continue
+            self._seen_operators[key] = entry
+            before, said = self.operators.get(key), entry.value
+            self.operators[key] = said
+            if before is None or before.state != said.state:
+                done = "drained" if said.state == "drain" else "disabled"
+                why = f": {said.why}" if said.why else ""
+                yield _operated(said, f"{self._name(said)} {done} by {said.by}{why}", entry.trace)
+        for key in self.operators.keys() & self._operator.removed.keys():
+            # what is neither there nor deleted: a bus that lost its store enables nothing
+            self._seen_operators.pop(key, None)
+            said = self.operators.pop(key)
+            yield _operated(said, f"{self._name(said)} enabled again", self._operator.removed[key])
+
+    def _name(self, of: Verdict | OperatorState) -> str:
+        real = self._real_servers.get((of.virtual_server, of.real_server))
+        return endpoint(real.address, real.port) if real is not None else of.real_server
 
     def _address_changes(self) -> Iterator[Change]:
         present = self._address_source.present
@@ -175,3 +218,9 @@ class Inputs:
                     yield Change(
                         text=f"{virtual.address} {verb} this router", instance=name_token(instance.name)
                     )
+
+
+def _operated(said: OperatorState, text: str, trace: TraceContext | None) -> Change:
+    return Change(
+        text=text, virtual_server=said.virtual_server, trace=trace, template="vipbus.state.operator"
+    )

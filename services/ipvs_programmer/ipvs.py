@@ -10,7 +10,7 @@ from ipvs_programmer import constants as c
 from ipvs_programmer.kernel import Failure, NoIpvsError, NotPermittedError, UnsureError
 from ipvs_programmer.netlink import ANSWER_COST, NetlinkError, NetlinkSocket, RefusedError
 from ipvs_programmer.plan import Operation
-from ipvs_programmer.table import Destination, DestinationKey, Key, Pool
+from ipvs_programmer.table import Counts, Destination, DestinationKey, Key, Pool
 
 
 class IpvsKernel:
@@ -55,6 +55,20 @@ class IpvsKernel:
             for body in netlink.dump(self._family, codec.destinations_request(key))
         )
         return {destination.key: destination for destination in destinations}
+
+    def counts(self, keys: Collection[Key]) -> dict[Key, dict[DestinationKey, Counts]]:
+        """Count connections; see `Kernel.counts`."""
+        netlink = self._open()
+        try:
+            return {
+                key: dict(
+                    codec.unpack_counts(genetlink.body(body), key.family)
+                    for body in netlink.dump(self._family, codec.destinations_request(key))
+                )
+                for key in keys
+            }
+        except NetlinkError as error:
+            raise self._failed(error) from error
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
         """Send operations in one batch; see `Kernel.apply`."""

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from ipvs_programmer.plan import AddService, EditService, Operation
-from ipvs_programmer.table import Key, Pool
+from ipvs_programmer.table import Counts, DestinationKey, Key, Pool
 
 
 class KernelError(Exception):
@@ -66,13 +66,20 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Kernel(Protocol):
-    """A table in a kernel. Both methods answer at once: nothing waits for anything."""
+    """A table in a kernel. Each method answers at once: nothing waits for anything."""
 
     def read(self, keys: Collection[Key] | None = None) -> dict[Key, Pool]:
         """Read the whole table, or these services of it; a service that is not there is left out.
 
         Raises:
             KernelError: it cannot be read.
+        """
+
+    def counts(self, keys: Collection[Key]) -> dict[Key, dict[DestinationKey, Counts]]:
+        """Count the connections to the destinations of these services; one that is not there has none.
+
+        Raises:
+            KernelError: they cannot be read.
         """
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:

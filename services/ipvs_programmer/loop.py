@@ -11,6 +11,7 @@ from typing import Final
 from ipvs_programmer.addresses import Addresses, KernelAddresses
 from ipvs_programmer.documents import Documents
 from ipvs_programmer.drift import Rounds
+from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.ipvs import IpvsKernel
 from ipvs_programmer.keeper import Keeper
@@ -21,7 +22,8 @@ from ipvs_programmer.options import Options
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.programmer import Programmer
 from ipvs_programmer.report import Report
-from vipbus.contracts import DriftRepaired
+from ipvs_programmer.suspects import Suspects
+from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
 from vipbus.telemetry.trace import TraceContext
 
@@ -55,20 +57,24 @@ async def work(
         raise FatalError(f"ipvs-programmer cannot start: {error}") from error
     publishing: set[asyncio.Task[None]] = set()
 
-    def publish(event: DriftRepaired, trace: TraceContext) -> None:
+    def publish(event: Event, trace: TraceContext) -> None:
         task = asyncio.get_running_loop().create_task(life.bus.publish(event, trace))
         publishing.add(task)
         task.add_done_callback(publishing.discard)
 
     documents = Documents(life.bus, options.router, wake=wake.set)
     inputs = Inputs(life.bus, addresses, router=options.router, state_dir=state_dir, wake=wake.set)
-    keeper = Keeper(kernel if kernel is not None else IpvsKernel())
+    kernel = kernel if kernel is not None else IpvsKernel()
+    keeper = Keeper(kernel)
+    holds = Holds()
+    suspects = Suspects(kernel, options.router, publish, time.monotonic())
     programmer = Programmer(
         inputs,
         keeper,
-        Report(inputs, keeper, documents, life.readiness),
+        Report(inputs, keeper, holds, documents, life.readiness),
         OwnedServices(state_dir / "ipvs-programmer.owned.json"),
         life.readiness,
+        holds=holds,
         standby=options.standby,
         publish=publish,
     )
@@ -77,7 +83,7 @@ async def work(
     stop = asyncio.ensure_future(life.stopping.wait())
     stop.add_done_callback(lambda _: wake.set())
     try:
-        await _steps(programmer, wake, life.stopping, options.drift_interval)
+        await _steps(programmer, inputs, suspects, wake, life.stopping, drift_interval=options.drift_interval)
         if options.on_stop == "remove":
             if programmer.own:
                 await _without_addresses(inputs, wake)
@@ -95,7 +101,13 @@ def _make_directory(state_dir: Path) -> None:
 
 
 async def _steps(
-    programmer: Programmer, wake: asyncio.Event, stopping: asyncio.Event, drift_interval: float
+    programmer: Programmer,
+    inputs: Inputs,
+    suspects: Suspects,
+    wake: asyncio.Event,
+    stopping: asyncio.Event,
+    *,
+    drift_interval: float,
 ) -> None:
     """Do one step after another, the most urgent first, and give way to the bus after each."""
     clock = time.monotonic
@@ -107,6 +119,7 @@ async def _steps(
         if wake.is_set():
             wake.clear()
             programmer.react()
+            suspects.configure(inputs.revision)
             await asyncio.sleep(0)
         if (programmer.kernel_problem or programmer.has_errors) and not retry_at:
             absent = programmer.kernel_problem == str(NoIpvsError())
@@ -123,8 +136,10 @@ async def _steps(
             started = clock()
             programmer.check(rounds.take(programmer.own))
             rounds.took(clock() - started, clock())
+        elif clock() >= suspects.due:
+            suspects.step(programmer.own, clock)
         else:
-            await _wait(wake, min(rounds.due, retry_at or rounds.due) - clock())
+            await _wait(wake, min(rounds.due, suspects.due, retry_at or rounds.due) - clock())
         await asyncio.sleep(0)
 
 

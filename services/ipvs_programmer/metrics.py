@@ -14,5 +14,9 @@ WRITE_SECONDS = REGISTRY.histogram(
 DRIFT_REPAIRS = REGISTRY.counter(
     "vipbus_ipvs_drift_repairs_total", "Virtual servers that someone else had changed and that were put right"
 )
+SUSPECTED = REGISTRY.counter(
+    "vipbus_ipvs_destinations_suspected_total",
+    "Hints that a real server may be dead, from the kernel's count of inactive connections",
+)
 SERVICES = REGISTRY.gauge("vipbus_ipvs_services", "Own services in the kernel")
 DESTINATIONS = REGISTRY.gauge("vipbus_ipvs_destinations", "Destinations of own services in the kernel")

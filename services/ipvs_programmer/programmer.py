@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
+import msgspec
+
 from ipvs_programmer.causes import Causes
-from ipvs_programmer.desired import Configured, Layout, active_instances, desired
+from ipvs_programmer.desired import Configured, Layout, Picture, active_instances, desired, is_wanted
+from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Change, Inputs
 from ipvs_programmer.keeper import Keeper, Written
 from ipvs_programmer.kernel import KernelError, NotPermittedError
@@ -20,7 +23,7 @@ from ipvs_programmer.metrics import DRIFT_REPAIRS, RECONCILE_SECONDS
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.report import Report
 from ipvs_programmer.table import Key
-from vipbus.contracts import DriftRepaired, Standby
+from vipbus.contracts import DriftRepaired, Event, Standby
 from vipbus.runtime.life import FatalError
 from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry.trace import Span, TraceContext, record, span
@@ -32,7 +35,7 @@ _READ_BACK_STEP: Final = 32
 _LINKS: Final = 16
 """Causes of one reconcile beyond the first that its span links to."""
 
-Publish = Callable[[DriftRepaired, TraceContext], None]
+Publish = Callable[[Event, TraceContext], None]
 
 
 class Programmer:
@@ -46,11 +49,13 @@ class Programmer:
         owned: OwnedServices,
         readiness: Readiness,
         *,
+        holds: Holds,
         standby: Standby,
         publish: Publish,
     ) -> None:
         self._inputs = inputs
         self._keeper = keeper
+        self._holds = holds
         self._report = report
         self._owned = owned
         self._readiness = readiness
@@ -122,6 +127,7 @@ class Programmer:
         if self._layout is not None and self._layout.revision is revision:
             return self._layout, False
         self._layout = self._report.layout = layout = Layout(revision)
+        self._holds.keep_only(layout.servers.keys())
         # ours from before the first write, so that a crash after it leaves nothing without an owner
         self._owned.save(self._owned.keys | layout.by_key.keys())
         self._readiness.done("a configuration")
@@ -165,6 +171,7 @@ class Programmer:
         # the agent waits for this one; documents and reads come after
         self._report.instances(written.trace)
         self._report.log(written.operations, causes)
+        self._say_holds(dirty.values(), causes, written.trace)
         touched = written.keys
         for key in keys:
             server = layout.by_key.get(key)
@@ -179,14 +186,24 @@ class Programmer:
         self._readiness.done("the first write")
 
     def _bring_about(
-        self, keys: Sequence[Key], servers: Iterable[Configured], trace: TraceContext
+        self, keys: Sequence[Key], servers: Collection[Configured], trace: TraceContext
     ) -> Written:
         if not self._adopted:
             self._read_own()
             self._adopted = True
         kept = None if self._verdicts_known else dict(self._keeper.believed)
-        self._keeper.want(keys, desired(servers, self._inputs.verdicts, self._active, self._standby, kept))
+        picture = Picture(verdicts=self._inputs.verdicts, operators=self._inputs.operators, kept=kept)
+        holds = self._holds.follow(servers, picture, self._keeper.believed)
+        picture = msgspec.structs.replace(picture, holds=holds)
+        self._keeper.want(keys, desired(servers, picture, self._active, self._standby))
         return self._keeper.write(keys, trace) if keys else Written((), trace)
+
+    def _say_holds(self, servers: Iterable[Configured], causes: Causes, trace: TraceContext) -> None:
+        for server in servers:
+            wanted = is_wanted(server, self._active, self._standby)
+            event = self._holds.news(server, causes.of(server), wanted=wanted)
+            if event is not None:
+                self._publish(event, trace)
 
     def _read_own(self) -> None:
         """Read all that is ours; a router of addresses alone has nothing there and needs no IPVS."""

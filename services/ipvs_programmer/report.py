@@ -8,6 +8,7 @@ from collections.abc import Collection
 from ipvs_programmer.causes import Causes
 from ipvs_programmer.desired import Configured, Layout
 from ipvs_programmer.documents import Documents, document_keys, instance_table, virtual_server_table
+from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.metrics import DESTINATIONS, SERVICES
@@ -25,12 +26,15 @@ _LINES_LOGGED = 10
 class Report:
     """What is believed, said; nothing is decided here."""
 
-    def __init__(self, inputs: Inputs, keeper: Keeper, documents: Documents, readiness: Readiness) -> None:
+    def __init__(
+        self, inputs: Inputs, keeper: Keeper, holds: Holds, documents: Documents, readiness: Readiness
+    ) -> None:
         self.layout: Layout | None = None
         self.kernel_problem = ""
         """Why the kernel's table is out of reach, in words; empty while it is not."""
         self._inputs = inputs
         self._keeper = keeper
+        self._holds = holds
         self._documents = documents
         self._readiness = readiness
         self._swept_for: Layout | None = None
@@ -44,12 +48,14 @@ class Report:
         """Say what the kernel holds for a virtual server."""
         assert self.layout is not None  # noqa: S101  # the server came from it
         role = self._inputs.roles.get(server.instance) if server.instance else None
+        hold = self._holds.by_server.get(server.virtual_server.id)
         document = virtual_server_table(
             server,
             self._keeper.believed.get(server.key),
             revision=self.layout.revision.head.revision,
             epoch=role.epoch if role is not None else 0,
             error=self.kernel_problem or self._keeper.errors.get(server.key, ""),
+            held=hold.held if hold is not None else (),
         )
         self._documents.virtual_server(document, cause, trace)
 
@@ -80,6 +86,7 @@ class Report:
         errors = list(dict.fromkeys(self._keeper.errors.values()))
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         self._readiness.problem("table", f"{errors[0]}{more}" if errors else "")
+        self._readiness.problem("hold", self._holds.problem())
         SERVICES.set(len(self._keeper.believed))
         DESTINATIONS.set(sum(len(pool.destinations) for pool in self._keeper.believed.values()))
 

@@ -118,6 +118,15 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     lower_threshold: int = 0
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """A destination's connections now, as ipvsadm(8) has them."""
+
+    active: int
+    """Of TCP: established."""
+    inactive: int
+    """Of TCP in any other state: half open, closing, closed."""
+
+
 class Pool(msgspec.Struct, frozen=True):
     """A service and its destinations."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from ipvs_programmer.plan import (
     Operation,
     plan,
 )
-from ipvs_programmer.table import DestinationKey, Forwarding, Key, MarkKey, Pool
+from ipvs_programmer.table import Counts, DestinationKey, Forwarding, Key, MarkKey, Pool
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
 
 _CLONE_NEWNET = 0x40000000
@@ -245,3 +247,51 @@ def test_a_large_table_is_written_and_read_whole(kernel: Kernel) -> None:
     print(f"{len(operations)} operations: {wrote - started:.3f} s, read: {time.perf_counter() - wrote:.3f} s")
     assert found == wanted
     assert plan(wanted, found, ()) == ()
+
+
+# ---- connections
+
+
+def test_what_nobody_connects_to_counts_nothing(kernel: Kernel) -> None:
+    done(kernel, AddService(service()), AddDestination(key(), destination()))
+    done(kernel, AddService(service(key("fd00::1"))), AddDestination(key("fd00::1"), destination("fd00::21")))
+    done(kernel, AddService(service(key(port=81))))
+    absent = key(port=99)
+    assert kernel.counts([key(), key("fd00::1"), key(port=81), absent]) == {
+        key(): {destination().key: Counts(0, 0)},
+        key("fd00::1"): {destination("fd00::21").key: Counts(0, 0)},
+        key(port=81): {},
+        absent: {},
+    }
+    assert kernel.counts([]) == {}
+
+
+@pytest.mark.ipvs
+def test_connections_to_the_living_are_active_and_to_the_dead_inactive() -> None:
+    for kernel in _real():
+        # the living one is this host; the way to the dead one leads nowhere
+        for command in (
+            ("address", "add", "10.9.0.1/32", "dev", "lo"),
+            ("address", "add", "10.9.0.21/32", "dev", "lo"),
+            ("route", "add", "10.9.0.77/32", "dev", "lo"),
+        ):
+            subprocess.run(["ip", *command], check=True)
+        living, dead = key(port=80), key(port=81)
+        for of, address in ((living, "10.9.0.21"), (dead, "10.9.0.77")):
+            done(
+                kernel,
+                AddService(service(of)),
+                AddDestination(of, destination(address, of.port, forwarding=Forwarding.DR)),
+            )
+        with contextlib.ExitStack() as opened:
+            server = opened.enter_context(socket.create_server(("0.0.0.0", 80)))
+            for of in (living, dead):
+                for _ in range(3):
+                    client = opened.enter_context(socket.socket())
+                    client.setblocking(False)
+                    assert client.connect_ex((of.address, of.port)) in (0, errno.EINPROGRESS)
+            for _ in range(3):
+                opened.enter_context(server.accept()[0])
+            found = kernel.counts([living, dead])
+            assert list(found[living].values()) == [Counts(active=3, inactive=0)]
+            assert list(found[dead].values()) == [Counts(active=0, inactive=3)]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from ipvs_programmer.desired import Layout, active_instances, desired
+from ipvs_programmer.desired import Layout, Picture, active_instances, desired
+from ipvs_programmer.hold import Hold, Weighed
 from ipvs_programmer.table import Forwarding, Key, Pool
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
 from tests.unit.ipvs_programmer.world import EPOCH, USUAL, instance, real_server, virtual_server
-from vipbus.contracts import Entity, Head, RealServer, Role, Verdict, VirtualServer, VrrpInstance
-from vipbus.runtime.revision import Revision
+from vipbus.contracts import Entity, Head, OperatorState, RealServer, Role, Verdict, VirtualServer
+from vipbus.runtime.revision import Revision, vrrp_configuration
 
 
 def layout(*entities: Entity) -> Layout:
     return Layout(
         Revision(
             head=Head(router="router-a", revision=1, entities=0, digest="", source="test", accepted_at=EPOCH),
-            instances=tuple(each for each in entities if isinstance(each, VrrpInstance)),
+            vrrp=vrrp_configuration("router-a", 1, entities),
             virtual_servers=tuple(each for each in entities if isinstance(each, VirtualServer)),
             real_servers=tuple(each for each in entities if isinstance(each, RealServer)),
         )
@@ -40,6 +42,15 @@ def verdicts(**names: str) -> dict[str, Verdict]:
     return made
 
 
+def weighed(**weights: tuple[int | None, int]) -> dict[str, Verdict]:
+    """Make verdicts that are up, with the weight and the added weight of their checks."""
+    up = verdicts(**dict.fromkeys(weights, "up"))
+    return {
+        key: msgspec.structs.replace(verdict, weight=weight, weight_added=added)
+        for (key, verdict), (weight, added) in zip(up.items(), weights.values(), strict=True)
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "present"),
     [
@@ -54,12 +65,100 @@ def verdicts(**names: str) -> dict[str, Verdict]:
 )
 def test_verdicts(given: dict[str, Verdict], present: list[str]) -> None:
     wanted = table(pool(None, *(destination(f"10.9.0.{number}") for number in present)))
-    assert desired(layout(*USUAL).servers.values(), given, {"vi_1"}, "clear") == wanted
+    assert desired(layout(*USUAL).servers.values(), Picture(verdicts=given), {"vi_1"}, "clear") == wanted
+
+
+def said(**states: str) -> dict[str, OperatorState]:
+    """Make an operator's words by the last number of the address: ``_21="drain"``."""
+    made = {}
+    for number, state in states.items():
+        document = OperatorState(
+            virtual_server=virtual_server().id,
+            real_server=f"10-9-0-{number[1:]}_80",
+            state=state,  # type: ignore[arg-type]  # the tests name only states
+            by="ann",
+            since=EPOCH,
+        )
+        made[document.key] = document
+    return made
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "weights"),
+    [
+        (said(_21="drain"), verdicts(), {"21": 0, "22": 1}),
+        (said(_21="drain"), verdicts(_21="up"), {"21": 0, "22": 1}),
+        (said(_21="drain"), verdicts(_21="down"), {"22": 1}),
+        (said(_21="disable"), verdicts(_21="up"), {"22": 1}),
+        (said(_21="disable", _22="drain"), verdicts(), {"22": 0}),
+        (said(_21="disable", _22="disable"), verdicts(), {}),
+        (said(_99="disable"), verdicts(), {"21": 1, "22": 1}),
+        (said(_21="drain"), weighed(_21=(9, 0)), {"21": 0, "22": 1}),
+        ({}, weighed(_21=(9, 0), _22=(None, 3)), {"21": 9, "22": 4}),
+        ({}, weighed(_21=(None, -5)), {"21": 0, "22": 1}),
+    ],
+)
+def test_operators_and_weights(
+    words: dict[str, OperatorState], given: dict[str, Verdict], weights: dict[str, int]
+) -> None:
+    wanted = table(pool(None, *(destination(f"10.9.0.{each}", weight=w) for each, w in weights.items())))
+    picture = Picture(verdicts=given, operators=words)
+    assert desired(layout(*USUAL).servers.values(), picture, {"vi_1"}, "clear") == wanted
+
+
+@pytest.mark.parametrize(("state", "weights"), [("drain", {"21": 0}), ("disable", {})])
+def test_an_operator_is_heard_for_a_real_server_without_checks(state: str, weights: dict[str, int]) -> None:
+    of = layout(instance(), virtual_server(), real_server("10.9.0.21", checked=False))
+    wanted = table(pool(None, *(destination(f"10.9.0.{each}", weight=w) for each, w in weights.items())))
+    assert desired(of.servers.values(), Picture(operators=said(_21=state)), {"vi_1"}, "clear") == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "present"),
+    [
+        (verdicts(), ["22"]),
+        (verdicts(_21="unknown"), ["22"]),
+        (verdicts(_21="down"), ["22"]),
+        (verdicts(_21="up"), ["21", "22"]),
+    ],
+)
+def test_alpha_waits_for_its_first_success(given: dict[str, Verdict], present: list[str]) -> None:
+    alpha = msgspec.structs.replace(real_server("10.9.0.21"), alpha=True)
+    of = layout(instance(), virtual_server(), alpha, real_server("10.9.0.22"))
+    wanted = table(pool(None, *(destination(f"10.9.0.{number}") for number in present)))
+    assert desired(of.servers.values(), Picture(verdicts=given), {"vi_1"}, "clear") == wanted
+
+
+def test_alpha_stays_where_it_stood_while_no_verdict_was_ever_read() -> None:
+    alpha = [
+        msgspec.structs.replace(real_server(address), alpha=True) for address in ("10.9.0.21", "10.9.0.22")
+    ]
+    held: dict[Key, Pool] = table(pool(None, destination(weight=4)))
+    of = layout(instance(), virtual_server(), *alpha)
+    assert desired(of.servers.values(), Picture(kept=held), {"vi_1"}, "clear") == held
+
+
+def test_what_is_held_stands_with_its_weight_and_an_operator_passes_through() -> None:
+    dead = verdicts(_21="down", _22="down")
+    hold = Hold(
+        {"10-9-0-21_80": Weighed(1, 5), "10-9-0-22_80": Weighed(1, 6)},
+        frozenset({"10-9-0-21_80", "10-9-0-22_80"}),
+        2,
+    )
+    picture = Picture(verdicts=dead, holds={virtual_server().id: hold})
+    servers = layout(*USUAL).servers.values()
+    assert desired(servers, picture, {"vi_1"}, "clear") == table(
+        pool(None, destination(weight=5), destination("10.9.0.22", weight=6))
+    )
+    through = msgspec.structs.replace(picture, operators=said(_21="disable", _22="drain"))
+    assert desired(servers, through, {"vi_1"}, "clear") == table(
+        pool(None, destination("10.9.0.22", weight=0))
+    )
 
 
 def test_a_real_server_without_a_check_is_always_in() -> None:
     of = layout(instance(), virtual_server(), real_server("10.9.0.21", checked=False))
-    assert desired(of.servers.values(), verdicts(_21="down"), {"vi_1"}, "clear") == table(
+    assert desired(of.servers.values(), Picture(verdicts=verdicts(_21="down")), {"vi_1"}, "clear") == table(
         pool(None, destination())
     )
 
@@ -76,7 +175,7 @@ def test_a_real_server_without_a_check_is_always_in() -> None:
 )
 def test_roles(owner: str | None, active: set[str], standby: str, there: bool) -> None:
     of = layout(instance(), virtual_server(instance=owner))
-    assert bool(desired(of.servers.values(), {}, active, standby)) is there  # type: ignore[arg-type]  # "clear" or "warm"
+    assert bool(desired(of.servers.values(), Picture(), active, standby)) is there  # type: ignore[arg-type]  # "clear" or "warm"
 
 
 @pytest.mark.parametrize("forwarding", ["NAT", "DR", "TUN"])
@@ -87,7 +186,7 @@ def test_settings_and_families(forwarding: str) -> None:
     )
     of = layout(instance("fd00::1"), virtual, real_server("fd00::21", of=virtual, weight=7))
     at = key("fd00::1", 53, 17)
-    assert desired(of.servers.values(), {}, {"vi_1"}, "clear") == table(
+    assert desired(of.servers.values(), Picture(), {"vi_1"}, "clear") == table(
         pool(
             service(at, "wlc", 50),
             destination("fd00::21", weight=7, forwarding=Forwarding[forwarding]),
@@ -98,11 +197,11 @@ def test_settings_and_families(forwarding: str) -> None:
 def test_while_no_verdict_was_ever_read_the_kernel_keeps_its_weights() -> None:
     held: dict[Key, Pool] = table(pool(None, destination(weight=0), destination("10.9.0.99", weight=5)))
     of = layout(instance(), virtual_server(), real_server("10.9.0.21"), real_server("10.9.0.22", weight=3))
-    assert desired(of.servers.values(), {}, {"vi_1"}, "clear", held) == table(
+    assert desired(of.servers.values(), Picture(kept=held), {"vi_1"}, "clear") == table(
         pool(None, destination(weight=0), destination("10.9.0.22", weight=3))
     )
     unchecked = layout(instance(), virtual_server(), real_server("10.9.0.21", checked=False))
-    assert desired(unchecked.servers.values(), {}, {"vi_1"}, "clear", held) == table(
+    assert desired(unchecked.servers.values(), Picture(kept=held), {"vi_1"}, "clear") == table(
         pool(None, destination())
     )
 

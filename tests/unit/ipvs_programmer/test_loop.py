@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
@@ -18,9 +17,8 @@ from ipvs_programmer import loop
 from ipvs_programmer.kernel import NoIpvsError, NotPermittedError, UnsureError
 from ipvs_programmer.plan import AddService, DeleteDestination
 from ipvs_programmer.table import DestinationKey
-from tests.support.nats import NatsServer
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
-from tests.unit.ipvs_programmer.world import USUAL, World, instance, real_server, virtual_server, world
+from tests.unit.ipvs_programmer.world import USUAL, Story, World, instance, real_server, virtual_server
 from vipbus.bus import records
 from vipbus.runtime.life import FatalError
 from vipbus.telemetry import trace
@@ -31,23 +29,10 @@ SERVICE = "TCP 10.9.0.1:80"
 BOTH = {SERVICE: ["10.9.0.21:80 1", "10.9.0.22:80 1"]}
 ONE = {SERVICE: ["10.9.0.22:80 1"]}
 
-Story = Callable[[World], Awaitable[None]]
-
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_RETRY", 0.3)
-
-
-@pytest.fixture
-def tell(nats_server: NatsServer, tmp_path: Path) -> Callable[[Story], None]:
-    """Tell a story in a world of its own."""
-
-    async def run(story: Story) -> None:
-        async with world(nats_server, tmp_path / "state") as told, asyncio.timeout(60):
-            await story(told)
-
-    return lambda story: asyncio.run(run(story))
 
 
 async def steady(w: World, **options: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,14 @@ from vipbus.bus import Bus, BusAddress, Follow, StateWriter
 from vipbus.contracts import (
     CONFIG,
     HEALTH,
+    OPERATOR,
     ROLE,
     TABLE,
     Entity,
     Head,
     InstanceTable,
+    OperatorState,
+    OperatorStateName,
     RealServer,
     Role,
     TableDocument,
@@ -125,11 +128,14 @@ class World:
         self._revision = 0
         self._keys: set[str] = set()
         self.tables: Follow[TableDocument] = self.bus.follow(TABLE)
+        self.said: Follow[OperatorState] = self.bus.follow(OPERATOR)
 
     async def start(self) -> None:
         self.bus.start()
         await self.bus.usable(10)
-        self._writers = {bucket.name: StateWriter(self.bus, bucket) for bucket in (CONFIG, HEALTH, ROLE)}
+        self._writers = {
+            bucket.name: StateWriter(self.bus, bucket) for bucket in (CONFIG, HEALTH, OPERATOR, ROLE)
+        }
 
     # ---- what the other services do
 
@@ -158,7 +164,12 @@ class World:
         return trace
 
     def verdict(
-        self, name: str, address: str = "10.9.0.21", cause: str = "test", server: VirtualServer | None = None
+        self,
+        name: str,
+        address: str = "10.9.0.21",
+        cause: str = "test",
+        server: VirtualServer | None = None,
+        **more: Any,
     ) -> TraceContext:
         trace = record("test")
         document = Verdict(
@@ -166,11 +177,31 @@ class World:
             real_server=real_server(address).id,
             verdict=name,  # type: ignore[arg-type]  # the tests name only verdicts
             cause=cause,
-            since=EPOCH,
             prober="p1",
             lease=1,
+            **({"since": EPOCH} | more),
         )
         self._writers["health"].set(document.key, document, trace)
+        return trace
+
+    def operator(
+        self, state: OperatorStateName | None, address: str = "10.9.0.21", why: str = ""
+    ) -> TraceContext:
+        """Say what config-service says for an operator; None: enable."""
+        trace = record("test")
+        document = OperatorState(
+            virtual_server=virtual_server().id,
+            real_server=real_server(address).id,
+            state=state or "drain",
+            by="ann",
+            since=EPOCH,
+            why=why,
+        )
+        writer = self._writers["operator"]
+        if state is None:
+            writer.delete(document.key, trace)
+        else:
+            writer.set(document.key, document, trace)
         return trace
 
     def role(self, name: str, epoch: int) -> TraceContext:
@@ -190,6 +221,11 @@ class World:
         )
         self._writers["role"].set(document.key, document, trace)
         return trace
+
+    def hush(self) -> None:
+        """Say nothing of operators again when the bus is back: config-service does not either."""
+        for entry in self.said.values():
+            self._writers["operator"].forget(entry.key)
 
     async def settled(self) -> None:
         """Wait until everything said above is on the bus."""
@@ -285,6 +321,9 @@ class World:
     def problems(self) -> str:
         assert self.life is not None
         return " | ".join(self.life.readiness.problems)
+
+
+Story = Callable[[World], Awaitable[None]]
 
 
 @asynccontextmanager
