@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ctl.operate_options import add_operate
+from ctl.probe_options import PROBE, add_probe
+from ctl.vrrp_options import HANDOVER, add_handover, add_vrrp
 from vipbus import __version__
 from vipbus.runtime.settings import add_common_options, listen_address
 
@@ -35,6 +38,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="run one router in the foreground", description=_RUN))
     _add_status(commands.add_parser("status", help="show what works and what does not", description=_STATUS))
     _add_events(commands.add_parser("events", help="replay and follow what happened", description=_EVENTS))
+    add_handover(
+        commands.add_parser(
+            "handover", help="leave an instance's role to another router", description=HANDOVER
+        )
+    )
+    add_probe(commands.add_parser("probe", help="run checks now and show each step", description=PROBE))
+    add_operate(commands)
+    vrrp = commands.add_parser("vrrp", help="look into the election")
+    add_vrrp(vrrp.add_subparsers(required=True, metavar="COMMAND"))
     config = commands.add_parser("config", help="check or reload a configuration")
     _add_config(config.add_subparsers(required=True, metavar="COMMAND"))
     return parser

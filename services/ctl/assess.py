@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ctl import judge
 from ctl.report import (
     BusReport,
     InstanceReport,
+    OperatorReport,
     RealServerReport,
     Report,
     RouterReport,
@@ -15,8 +18,10 @@ from ctl.report import (
     VirtualServerReport,
 )
 from ctl.snapshot import Snapshot
+from ctl.words import OPERATED, from_token
 from vipbus.contracts import (
     Condition,
+    OperatorState,
     RealServer,
     Role,
     Verdict,
@@ -52,9 +57,24 @@ def assess(snapshot: Snapshot) -> Report:
         routers=routers,
         virtual_servers=virtual_servers,
         services=services,
-        notes=tuple(f"{text}; it is left out" for text in snapshot.unreadable),
+        notes=(*(f"{text}; it is left out" for text in snapshot.unreadable), *_left(snapshot)),
     )
     return judge.judged(report)
+
+
+def _left(snapshot: Snapshot) -> Iterator[str]:
+    """Say which operator's words are about nothing that is configured any more."""
+    if not snapshot.operators:
+        return
+    configured = {(real.virtual_server, real.id) for rev in snapshot.revisions for real in rev.real_servers}
+    for said in snapshot.operators:
+        if snapshot.revisions and (said.virtual_server, said.real_server) not in configured:
+            server, service = from_token(said.real_server), from_token(said.virtual_server)
+            done = OPERATED[said.state]
+            yield (
+                f"{server} of {service} is {done} by {said.by} and not configured any more; "
+                "`vipbus enable` takes that back"
+            )
 
 
 def _run(snapshot: Snapshot) -> RunReport | None:
@@ -119,10 +139,13 @@ def _instance(instance: VrrpInstance, role: Role | None, *, current: bool) -> In
         interface=role.interface,
         addresses=addresses,
         priority=role.priority,
+        effective_priority=role.effective_priority,
         epoch=role.epoch,
         since=role.since,
         cause=role.cause,
         active_router=role.active_router,
+        faults=role.faults,
+        sync_group=role.sync_group,
     )
 
 
@@ -138,6 +161,7 @@ def _virtual_servers(
     }
     tables = {(table.router, table.virtual_server): table for table in snapshot.tables}
     verdicts = {(verdict.virtual_server, verdict.real_server): verdict for verdict in snapshot.verdicts}
+    operators = {(said.virtual_server, said.real_server): said for said in snapshot.operators}
     found: dict[str, list[tuple[Revision, VirtualServer]]] = {}
     pools: dict[str, dict[str, RealServer]] = {}
     for revision in sorted(snapshot.revisions, key=lambda revision: revision.router):
@@ -166,7 +190,11 @@ def _virtual_servers(
                 for revision, own in where
             ),
             real_servers=tuple(
-                _real_server(real_server, verdicts.get((identity, real_server.id)))
+                _real_server(
+                    real_server,
+                    verdicts.get((identity, real_server.id)),
+                    operators.get((identity, real_server.id)),
+                )
                 for real_server in pools.get(identity, {}).values()
             ),
         )
@@ -187,10 +215,16 @@ def _table(router: str, table: VirtualServerTable | None, *, wanted: bool, curre
         since=table.since,
         cause=table.cause,
         error=table.error,
+        held=table.held,
     )
 
 
-def _real_server(real_server: RealServer, verdict: Verdict | None) -> RealServerReport:
+def _real_server(
+    real_server: RealServer, verdict: Verdict | None, said: OperatorState | None
+) -> RealServerReport:
+    operator = None
+    if said is not None:
+        operator = OperatorReport(state=said.state, by=said.by, since=said.since, why=said.why)
     if not real_server.checks:
         return RealServerReport(
             address=real_server.address,
@@ -199,13 +233,31 @@ def _real_server(real_server: RealServer, verdict: Verdict | None) -> RealServer
             checked=False,
             verdict="up",
             cause="no check is configured",
+            operator=operator,
+        )
+    if verdict is None:
+        return RealServerReport(
+            address=real_server.address,
+            port=real_server.port,
+            weight=real_server.weight,
+            checked=True,
+            verdict="unknown",
+            cause="no verdict yet",
+            operator=operator,
         )
     return RealServerReport(
         address=real_server.address,
         port=real_server.port,
         weight=real_server.weight,
         checked=True,
-        verdict=verdict.verdict if verdict else "unknown",
-        cause=verdict.cause if verdict else "no verdict yet",
-        since=verdict.since if verdict else None,
+        verdict=verdict.verdict,
+        cause=verdict.cause,
+        since=verdict.since,
+        checks_weight=verdict.weight,
+        weight_added=verdict.weight_added,
+        warning=verdict.warning,
+        voters=verdict.voters,
+        minority=verdict.minority,
+        damped=verdict.damped,
+        operator=operator,
     )

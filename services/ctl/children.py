@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 import sys
 from pathlib import Path
@@ -84,9 +85,15 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
                 Capability.NET_RAW,
                 Capability.SYS_NICE,  # SCHED_RR
                 Capability.IPC_LOCK,  # mlockall
+                # laid aside by the agent itself, and passed on to the process that runs the scripts: it
+                # runs them as the user that the configuration names, and ends them
+                Capability.CHOWN,
+                Capability.KILL,
+                Capability.SETGID,
+                Capability.SETUID,
             ),
-            # it waits for its successor's advertisement before the addresses go
-            stop_within=6.0,
+            # it waits for its successor's advertisement before the addresses go, and tells the last of it
+            stop_within=9.0,
         ),
         Child(
             name="ipvs-programmer",
@@ -102,8 +109,27 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
             # table, so that the agent still hands over with one behind the address; the next run adopts it.
             on_parent_death=signal.SIGKILL,
         ),
-        Child(name="health-prober", command=python_module("health_prober", *common, *listens[2])),
+        Child(
+            name="health-prober",
+            command=python_module("health_prober", *common, *listens[2]),
+            capabilities=(
+                Capability.NET_RAW,  # ping, checks by an interface
+                *_for_marks(),
+                # laid aside by the prober itself, for the process that runs the scripts
+                Capability.KILL,
+                Capability.SETGID,
+                Capability.SETUID,
+            ),
+        ),
     )
+
+
+def _for_marks(release: str | None = None) -> tuple[Capability, ...]:
+    """Say what a check with a firewall mark takes beyond CAP_NET_RAW, which is enough since Linux 5.17."""
+    numbers = (platform.release() if release is None else release).split(".")[:2]
+    if all(number.isdecimal() for number in numbers) and tuple(map(int, numbers)) >= (5, 17):
+        return ()
+    return (Capability.NET_ADMIN,)
 
 
 def _listen_arguments(first: ListenAddress | None) -> list[tuple[str, ...]]:

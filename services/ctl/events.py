@@ -13,6 +13,7 @@ from ctl.subject import pattern
 from ctl.summary import cloud_event, line
 from vipbus.bus import Bus, BusAwayError, NoBusError, Record, records
 from vipbus.bus.address import BusAddress, find
+from vipbus.runtime.ending import run_to_end
 from vipbus.telemetry.logs import plain
 
 EXIT_USAGE = 2
@@ -31,7 +32,7 @@ def main(*, bus: str | None, state_dir: Path, subject: str, follow: bool, as_jso
         return _complain(str(error), EXIT_USAGE)
     except NoBusError as error:
         return _complain(str(error), EXIT_NO_BUS)
-    status = asyncio.run(_print(address, wanted, follow=follow, as_json=as_json))
+    status = run_to_end(_print(address, wanted, follow=follow, as_json=as_json))
     sys.stdout.flush()
     return status
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ctl.report import InstanceReport, Report, RouterReport, ServiceReport, VirtualServerReport
-from ctl.words import count, endpoint, span
+from ctl.words import count, endpoint, listed, span
 
 _NAMED = 5
 """So many of a kind are named in one line; the report above has them all."""
@@ -16,7 +16,22 @@ _NAMED = 5
 def judged(report: Report) -> Report:
     """Return the report with its judgement."""
     lines = tuple(_lines(report))
-    return msgspec.structs.replace(report, not_ready=lines, ready=not lines)
+    return msgspec.structs.replace(
+        report, not_ready=lines, ready=not lines, warnings=tuple(_warnings(report))
+    )
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    """Say each warning once, whatever number of pools the real server is in."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for virtual_server in report.virtual_servers:
+        name = f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}"
+        for found in virtual_server.real_servers:
+            if found.warning:
+                which = (endpoint(found.address, found.port), found.warning)
+                where.setdefault(which, []).append(name)
+    for (server, warning), names in where.items():
+        yield f"{server} of {listed(names)}: {warning}"
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -110,7 +125,8 @@ def _instance(router: RouterReport, instance: InstanceReport, report: Report) ->
         ago = span((report.time - instance.since).total_seconds())
         yield f"{router.name}: {instance.name} was {instance.role} when last heard of; the role is {ago} old"
     elif instance.role not in ("active", "backup"):
-        yield f"{router.name}: {instance.name} is in {instance.role}: {instance.cause}"
+        why = "; ".join(instance.faults) or instance.cause
+        yield f"{router.name}: {instance.name} is in {instance.role}: {why}"
 
 
 def _owners(report: Report) -> Iterator[str]:
@@ -118,11 +134,13 @@ def _owners(report: Report) -> Iterator[str]:
     groups: dict[tuple[int, tuple[str, ...]], list[tuple[str, InstanceReport]]] = {}
     for router in report.routers:
         for instance in router.instances:
-            key = (instance.virtual_router_id, tuple(sorted(instance.addresses)))
+            # an election without addresses is known by its name alone
+            owned = tuple(sorted(instance.addresses)) or (instance.name,)
+            key = (instance.virtual_router_id, owned)
             groups.setdefault(key, []).append((router.name, instance))
-    for (virtual_router_id, addresses), members in groups.items():
+    for (virtual_router_id, owned), members in groups.items():
         active = [name for name, instance in members if instance.role == "active" and instance.current]
-        what = f"{', '.join(addresses) or 'nothing'} (VRID {virtual_router_id})"
+        what = f"{listed(owned)} (VRID {virtual_router_id})"
         if len(active) > 1:
             yield (
                 f"{' and '.join(active)} are both active for {what}: they do not hear each other; "
@@ -156,8 +174,12 @@ def _tables(report: Report) -> Iterator[str]:
 
 
 def _pool(virtual_server: VirtualServerReport) -> Iterator[str]:
-    bad = [real_server for real_server in virtual_server.real_servers if real_server.verdict != "up"]
+    # what an operator takes out may well be down: that is why
+    name = f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}"
+    bad = [found for found in virtual_server.real_servers if found.verdict != "up" and found.operator is None]
     if not bad:
+        if virtual_server.real_servers and all(found.operator for found in virtual_server.real_servers):
+            yield f"{name}: every real server is drained or disabled; `vipbus enable` one"
         return
     named = [
         f"{endpoint(found.address, found.port)} {found.verdict} ({found.cause})" for found in bad[:_NAMED]
@@ -166,6 +188,6 @@ def _pool(virtual_server: VirtualServerReport) -> Iterator[str]:
         named.append(f"and {len(bad) - _NAMED} more")
     verb = "is" if len(bad) == 1 else "are"
     yield (
-        f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}: {len(bad)} of "
+        f"{name}: {len(bad)} of "
         f"{count(len(virtual_server.real_servers), 'real server')} {verb} not up: {', '.join(named)}"
     )

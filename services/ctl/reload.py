@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError, conditions
 from vipbus.bus.address import BusAddress, find
 from vipbus.contracts import ReloadConfig, ReloadResult, command_subject, name_token, per_router
 from vipbus.contracts.limits import UNREADABLE
+from vipbus.runtime.ending import run_to_end
 from vipbus.telemetry.logs import plain
 
 _SERVICE = "config-service"
@@ -28,7 +28,7 @@ def main(*, bus: str | None, state_dir: Path, router: str | None) -> int:
     """Reload; print what became of it; return 0, 2 when the file was refused, 3 when nobody answered."""
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        result = asyncio.run(_request(find(bus, state_dir), router))
+        result = run_to_end(_request(find(bus, state_dir), router))
     except RefusedError as error:
         return _complain(str(error), EXIT_REFUSED)
     except (NoBusError, BusAwayError) as error:

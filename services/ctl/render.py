@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
+from ctl.layout import INDENT, paint, row, wrapped
 from ctl.report import InstanceReport, RealServerReport, Report, TableReport, VirtualServerReport
-from ctl.words import count, endpoint, since, span
-from vipbus.telemetry.logs import plain
-
-WIDTH = 100
-_INDENT = 18
+from ctl.words import OPERATED, count, endpoint, from_token, listed, since, span
 
 
 def render(report: Report, *, colour: bool = False) -> str:
-    """Write the report, in lines of at most `WIDTH` columns; colour adds nothing that words do not say."""
+    """Write the report in lines of at most `layout.WIDTH` columns; colour says nothing that words do not."""
     lines = [line for part in _parts(report) for line in part]
-    painted = [_paint(line) for line in lines] if colour else lines
+    painted = [paint(line) for line in lines] if colour else lines
     return "\n".join(painted) + "\n"
 
 
 def _parts(report: Report) -> Iterator[list[str]]:
-    yield ["vipbus: ready" if report.ready else "vipbus: NOT READY"]
+    warned = f", {count(len(report.warnings), 'warning')}" if report.warnings else ""
+    yield [("vipbus: ready" if report.ready else "vipbus: NOT READY") + warned]
     yield list(_bus(report))
     yield list(_routers(report))
     for virtual_server in report.virtual_servers:
         yield list(_virtual_server(virtual_server, report))
     yield list(_services(report))
-    for title, texts in (("note", report.notes), ("not ready", report.not_ready)):
+    for title, texts in (
+        ("note", report.notes),
+        ("warning", report.warnings),
+        ("not ready", report.not_ready),
+    ):
         if texts:
             yield ["", f"{title}:"]
-            yield [line for text in texts for line in _wrapped(f"- {text}", 2, 4)]
+            yield [line for text in texts for line in wrapped(f"- {text}", 2, 4)]
 
 
 def _bus(report: Report) -> Iterator[str]:
     bus, run = report.bus, report.run
     answer = "connected" if bus.connected else f"AWAY: {bus.problem}"
-    yield from _row("bus", f"{bus.url}, {answer}" if bus.url else answer)
+    yield from row("bus", f"{bus.url}, {answer}" if bus.url else answer)
     if run is None:
         return
     how = f"since {since(run.since, report.time)}" if run.runs else "does not run any more"
-    yield from _row("vipbus run", f"pid {run.pid} for {run.router} with {run.file}, {how}")
+    yield from row("vipbus run", f"pid {run.pid} for {run.router} with {run.file}, {how}")
     if not run.runs:
         return
     for process in run.processes:
         if process.pid is None:
-            yield from _row(f"  {process.name}", f"NOT RUNNING: {process.problem or process.reason}")
+            yield from row(f"  {process.name}", f"NOT RUNNING: {process.problem or process.reason}")
         elif process.restarts or not bus.connected:
             again = f", started again {count(process.restarts, 'time')}, last {process.reason}"
             when = f"pid {process.pid}, since {since(process.since, report.time)}"
-            yield from _row(f"  {process.name}", when + (again if process.restarts else ""))
+            yield from row(f"  {process.name}", when + (again if process.restarts else ""))
 
 
 def _routers(report: Report) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _routers(report: Report) -> Iterator[str]:
         yield ""
         whole = "" if router.whole else " (NOT WHOLE YET)"
         accepted = since(router.accepted_at, report.time)
-        yield from _row(
+        yield from row(
             f"router {router.name}",
             f"revision {router.revision}{whole} of {router.source}, accepted {accepted}",
         )
@@ -67,18 +68,24 @@ def _routers(report: Report) -> Iterator[str]:
 
 def _instance(instance: InstanceReport, report: Report) -> Iterator[str]:
     role = instance.role.upper() if instance.role not in (None, "backup") else instance.role or "NO ROLE YET"
+    moved = instance.effective_priority not in (0, instance.priority)
+    effective = f" (effective {instance.effective_priority})" if moved else ""
     stale = "" if instance.current else " (LAST HEARD; its vrrp-agent does not answer)"
     when = f", since {since(instance.since, report.time)}" if instance.since else ""
-    yield from _row(
+    yield from row(
         f"  {instance.name}",
-        f"{role}{stale}, priority {instance.priority}, epoch {instance.epoch}, VRID "
+        f"{role}{stale}, priority {instance.priority}{effective}, epoch {instance.epoch}, VRID "
         f"{instance.virtual_router_id} on {instance.interface}{when}",
     )
     if instance.addresses:
-        yield from _wrapped(", ".join(instance.addresses), _INDENT, _INDENT)
-    if instance.cause:
+        yield from wrapped(listed(instance.addresses), INDENT, INDENT)
+    if instance.sync_group:
+        yield from wrapped(f"in sync group {instance.sync_group}", INDENT, INDENT)
+    if instance.cause and instance.cause != "; ".join(instance.faults):
         heard = f" (active: {instance.active_router})" if instance.active_router else ""
-        yield from _wrapped(instance.cause + heard, _INDENT, _INDENT)
+        yield from wrapped(instance.cause + heard, INDENT, INDENT)
+    for fault in instance.faults:
+        yield from wrapped(f"fault: {fault}", INDENT, INDENT + 2)
 
 
 def _virtual_server(virtual_server: VirtualServerReport, report: Report) -> Iterator[str]:
@@ -86,16 +93,23 @@ def _virtual_server(virtual_server: VirtualServerReport, report: Report) -> Iter
     persistence = virtual_server.persistence_timeout
     kept = f", persistence {persistence} s" if persistence is not None else ""
     name = f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}"
-    yield from _wrapped(
-        f"virtual server {name}, {virtual_server.scheduler}, {virtual_server.forwarding}{kept}", 0, _INDENT
+    yield from wrapped(
+        f"virtual server {name}, {virtual_server.scheduler}, {virtual_server.forwarding}{kept}", 0, INDENT
     )
     for table in virtual_server.tables:
-        yield from _row(f"  on {table.router}", _table(table, report))
+        yield from row(f"  on {table.router}", _table(table, report))
+        if table.held:
+            names = listed([from_token(token) for token in table.held])
+            yield from wrapped(
+                f"HELD as it was, by hold_below: {names} down at once and kept", INDENT, INDENT
+            )
     for real_server in virtual_server.real_servers:
-        yield from _row(
+        yield from row(
             f"  {endpoint(real_server.address, real_server.port)}",
             _real_server(real_server, virtual_server.tables, report),
         )
+        for line in _more(real_server, report):
+            yield from wrapped(line, INDENT, INDENT + 2)
 
 
 def _table(table: TableReport, report: Report) -> str:
@@ -125,6 +139,27 @@ def _real_server(real_server: RealServerReport, tables: tuple[TableReport, ...],
     return f"{verdict}{weight}{when}: {real_server.cause}"
 
 
+def _more(found: RealServerReport, report: Report) -> Iterator[str]:
+    """Say what else there is to say of a real server: who took it out, where its weight is from."""
+    if found.operator is not None:
+        said = found.operator
+        why = f": {said.why}" if said.why else ""
+        yield f"{OPERATED[said.state].upper()} by {said.by}, since {since(said.since, report.time)}{why}"
+    if found.checks_weight is not None or found.weight_added:
+        base, configured = found.weight, ""
+        if found.checks_weight is not None:
+            base, configured = found.checks_weight, f" ({found.weight} is configured)"
+        added = f" {'+' if found.weight_added > 0 else '-'} {abs(found.weight_added)}"
+        yield f"weight by its checks: {base}{added if found.weight_added else ''}{configured}"
+    if found.minority:
+        votes = "; ".join(f"{each.prober} says {each.verdict}: {each.cause}" for each in found.minority)
+        yield f"{found.voters - len(found.minority)} of {found.voters} say {found.verdict}; {votes}"
+    if found.damped:
+        yield "DAMPED: its checks succeed, and it is kept down for flapping"
+    if found.warning:
+        yield f"WARNING: {found.warning}"
+
+
 def _services(report: Report) -> Iterator[str]:
     if not report.services:
         return
@@ -134,39 +169,9 @@ def _services(report: Report) -> Iterator[str]:
         ready = "ready" if service.ready else "NOT READY"
         revisions = ", ".join(f"revision {number} of {router}" for router, number in service.revisions)
         up = span((report.time - service.since).total_seconds())
-        yield from _row(
+        yield from row(
             f"  {service.name}",
             ", ".join(filter(None, (ready, service.router, f"pid {service.pid}", f"up {up}", revisions))),
         )
         for problem in service.problems:
-            yield from _wrapped(problem, _INDENT, _INDENT)
-
-
-def _row(name: str, text: str) -> list[str]:
-    """Write a name and, from a fixed column on, what there is to say of it."""
-    return _wrapped(f"{plain(name):<{_INDENT - 1}} {text}", 0, _INDENT)
-
-
-def _wrapped(text: str, first: int, rest: int) -> list[str]:
-    indent = " " * first
-    lead = len(text) - len(text.lstrip())
-    body = plain(text[lead:])
-    if first + lead + len(body) <= WIDTH:
-        return [indent + " " * lead + body]  # textwrap takes seconds for tens of thousands of lines
-    return textwrap.wrap(
-        body,
-        WIDTH,
-        initial_indent=indent + " " * lead,
-        subsequent_indent=" " * rest,
-        break_on_hyphens=False,
-    )
-
-
-_RED, _GREEN, _END = "\033[31m", "\033[32m", "\033[0m"
-_BAD = ("NOT ", "DOWN", "UNKNOWN", "ERROR", "AWAY", "FAULT", "STOPPED", "LAST HEARD")
-
-
-def _paint(line: str) -> str:
-    for word in _BAD:
-        line = line.replace(word, f"{_RED}{word}{_END}", 1)
-    return line.replace("ACTIVE", f"{_GREEN}ACTIVE{_END}", 1)
+            yield from wrapped(problem, INDENT, INDENT)

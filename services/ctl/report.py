@@ -7,7 +7,15 @@ from datetime import datetime
 import msgspec
 
 from ctl.supervisor_file import ChildState
-from vipbus.contracts import Destination, ForwardingMethod, Protocol, RoleName, VerdictName
+from vipbus.contracts import (
+    Destination,
+    ForwardingMethod,
+    OperatorStateName,
+    Protocol,
+    RoleName,
+    VerdictName,
+    Vote,
+)
 
 
 class BusReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +49,16 @@ class InstanceReport(msgspec.Struct, frozen=True, kw_only=True):
     interface: str
     addresses: tuple[str, ...]
     priority: int
+    """As configured."""
+    effective_priority: int = 0
+    """What is advertised; 0: not known."""
     epoch: int = 0
     since: datetime | None = None
     cause: str = ""
     active_router: str | None = None
+    faults: tuple[str, ...] = ()
+    """Why it cannot take part, a line each."""
+    sync_group: str | None = None
 
 
 class RouterReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +85,17 @@ class TableReport(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     cause: str = ""
     error: str = ""
+    held: tuple[str, ...] = ()
+    """Tokens of real servers that are down and stand in the table all the same."""
+
+
+class OperatorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator said of a real server."""
+
+    state: OperatorStateName
+    by: str
+    since: datetime
+    why: str = ""
 
 
 class RealServerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,10 +104,24 @@ class RealServerReport(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     port: int
     weight: int
+    """As configured."""
     checked: bool
     verdict: VerdictName
     cause: str = ""
     since: datetime | None = None
+    checks_weight: int | None = None
+    """What a dynamic check says instead of the configured weight; None: nothing."""
+    weight_added: int = 0
+    """What checks add to the weight, or take from it."""
+    warning: str = ""
+    voters: int = 1
+    """How many probers were asked."""
+    minority: tuple[Vote, ...] = ()
+    """Those who say otherwise."""
+    damped: bool = False
+    """True: down for flapping alone."""
+    operator: OperatorReport | None = None
+    """None: it follows its verdicts."""
 
 
 class VirtualServerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +160,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     routers: tuple[RouterReport, ...] = ()
     virtual_servers: tuple[VirtualServerReport, ...] = ()
     services: tuple[ServiceReport, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What will be wrong soon, one line each."""
     not_ready: tuple[str, ...] = ()
     """Everything that is wrong, one line each: what, and what to do."""
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from ctl.supervisor_file import SupervisorState
-from vipbus.contracts import Condition, Head, Role, Verdict, VirtualServerTable
+from vipbus.contracts import Condition, Head, OperatorState, Role, Verdict, VirtualServerTable
 from vipbus.runtime.revision import Revision
 
 
@@ -26,6 +26,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...] = ()
     tables: tuple[VirtualServerTable, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    operators: tuple[OperatorState, ...] = ()
     conditions: tuple[Condition, ...] = ()
     unreadable: tuple[str, ...] = ()
     """Bucket and key of every document that is not what it should be, and why."""

@@ -16,7 +16,8 @@ from ctl.render import render
 from ctl.snapshot import Snapshot
 from vipbus.bus import Bus, BusAwayError, Follow, NoBusError, conditions
 from vipbus.bus.address import BusAddress, find
-from vipbus.contracts import CONFIG, HEALTH, ROLE, TABLE, Head, VirtualServerTable
+from vipbus.contracts import CONFIG, HEALTH, OPERATOR, ROLE, TABLE, Head, VirtualServerTable
+from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.revision import Revisions
 
 EXIT_NOT_READY = 3
@@ -32,7 +33,7 @@ def main(*, bus: str | None, state_dir: Path, as_json: bool) -> int:
     # with --bus the question is about that bus; what runs on this machine may be another's
     supervisor = None if bus else supervisor_file.read(state_dir)
     try:
-        snapshot = asyncio.run(take(find(bus, state_dir)))
+        snapshot = run_to_end(take(find(bus, state_dir)))
     except NoBusError as error:
         snapshot = Snapshot(now=datetime.now(UTC), bus="", bus_problem=str(error))
     snapshot = msgspec.structs.replace(
@@ -56,7 +57,8 @@ async def take(address: BusAddress) -> Snapshot:
     role = bus.follow(ROLE, on_change=wake.set)
     table = bus.follow(TABLE, on_change=wake.set)
     health = bus.follow(HEALTH, on_change=wake.set)
-    follows: tuple[Follow[object], ...] = (config, role, table, health)  # type: ignore[assignment]  # invariant
+    operator = bus.follow(OPERATOR, on_change=wake.set)
+    follows: tuple[Follow[object], ...] = (config, role, table, health, operator)  # type: ignore[assignment]  # invariant
     never = bus.problem
     bus.start()
     problem = ""
@@ -84,6 +86,7 @@ async def take(address: BusAddress) -> Snapshot:
         roles=tuple(role.values()),
         tables=tuple(value for value in table.values() if isinstance(value, VirtualServerTable)),
         verdicts=tuple(health.values()),
+        operators=tuple(operator.values()),
         conditions=tuple(found),
         unreadable=tuple(
             f"{follow.bucket.name} {key} on the bus is not readable ({why})"

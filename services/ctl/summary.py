@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from ctl.words import count, endpoint, from_token
+from ctl.event_words import EVENT_WORDS
+from ctl.state_words import STATE_WORDS
 from vipbus.bus import Record
-from vipbus.contracts import (
-    BUCKETS,
-    EVENTS,
-    AddressRestored,
-    ConfigAccepted,
-    ConfigRefused,
-    DriftRepaired,
-    DualMasterSeen,
-    Head,
-    InstanceTable,
-    RealServer,
-    Role,
-    ServiceRestarted,
-    Verdict,
-    VirtualServer,
-    VirtualServerTable,
-    VrrpInstance,
-)
+from vipbus.contracts import BUCKETS, EVENTS
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry.logs import plain
 
 _RAW = 160
 """Characters shown of a document that is not known here."""
 _STATE = {bucket.name: msgspec.json.Decoder(bucket.document) for bucket in BUCKETS}
+_SAY = (*STATE_WORDS, *EVENT_WORDS)
 _EVENT = {(event.aggregate, event.verb): msgspec.json.Decoder(event) for event in EVENTS}
 
 
@@ -83,114 +67,6 @@ def _decoder(subject: str) -> msgspec.json.Decoder[Any] | None:
 def _raw(body: bytes) -> str:
     text = body.decode(errors="replace")
     return text if len(text) <= _RAW else f"{text[:_RAW]}... ({len(body)} bytes)"
-
-
-def _role(role: Role) -> str:
-    return f"{role.router} {role.instance} {role.role} (epoch {role.epoch}): {role.cause}"
-
-
-def _verdict(verdict: Verdict) -> str:
-    server, service = from_token(verdict.real_server), from_token(verdict.virtual_server)
-    return f"{server} of {service} {verdict.verdict}: {verdict.cause}"
-
-
-def _table(table: VirtualServerTable) -> str:
-    what = f"{table.router} {endpoint(table.address, table.port)} {table.protocol}"
-    if table.error:
-        return f"{what} failed: {table.error}"
-    if not table.programmed:
-        return f"{what} not in the table: {table.cause}"
-    pool = ", ".join(
-        f"{endpoint(found.address, found.port)} weight {found.weight}" for found in table.destinations
-    )
-    return f"{what} has {pool or 'no destinations'}: {table.cause}"
-
-
-def _instance_table(table: InstanceTable) -> str:
-    what = f"{table.router} {table.instance} (epoch {table.epoch})"
-    if table.error:
-        return f"{what} is not armed: {table.error}"
-    if not table.armed:
-        return f"{what} is not armed"
-    held = f"{count(table.virtual_servers, 'virtual server')}, {count(table.destinations, 'destination')}"
-    return f"{what} is armed: {held}"
-
-
-def _head(head: Head) -> str:
-    cause = f": {head.cause}" if head.cause else ""
-    return (
-        f"{head.router} revision {head.revision} of {head.source} is whole, {head.entities} entities{cause}"
-    )
-
-
-def _instance(instance: VrrpInstance) -> str:
-    addresses = ", ".join(found.address for found in instance.virtual_ipaddress) or "no addresses"
-    return (
-        f"{instance.router} {instance.name} on {instance.interface}, VRID {instance.virtual_router_id}, "
-        f"priority {instance.priority}: {addresses}"
-    )
-
-
-def _virtual_server(server: VirtualServer) -> str:
-    where = f"{endpoint(server.address, server.port)} {server.protocol}"
-    return f"{server.router} virtual server {where}, {server.scheduler}, {server.forwarding}"
-
-
-def _real_server(server: RealServer) -> str:
-    where = f"{endpoint(server.address, server.port)} of {from_token(server.virtual_server)}"
-    return (
-        f"{server.router} real server {where}, weight {server.weight}, {count(len(server.checks), 'check')}"
-    )
-
-
-def _drift(event: DriftRepaired) -> str:
-    return f"{event.router} {from_token(event.virtual_server)} was changed by someone else; " + ", ".join(
-        event.repairs
-    )
-
-
-def _accepted(event: ConfigAccepted) -> str:
-    return (
-        f"{event.router} accepted revision {event.revision} of {event.source}: {event.added} added, "
-        f"{event.changed} changed, {event.removed} removed"
-    )
-
-
-def _refused(event: ConfigRefused) -> str:
-    return f"{event.router} refused {event.source}, revision {event.running_revision} stays: {event.reason}"
-
-
-def _restarted(event: ServiceRestarted) -> str:
-    return f"{event.router} {event.service} started again ({count(event.restarts, 'time')}): {event.reason}"
-
-
-def _restored(event: AddressRestored) -> str:
-    return f"{event.router} {event.instance} put {event.address} back"
-
-
-def _dual(event: DualMasterSeen) -> str:
-    return (
-        f"{event.router} {event.instance}: {event.other} (priority {event.other_priority}) advertised while "
-        f"this router was active; {event.winner} goes on"
-    )
-
-
-_SAY: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
-    (Role, _role),
-    (Verdict, _verdict),
-    (VirtualServerTable, _table),
-    (InstanceTable, _instance_table),
-    (Head, _head),
-    (VrrpInstance, _instance),
-    (VirtualServer, _virtual_server),
-    (RealServer, _real_server),
-    (DriftRepaired, _drift),
-    (ConfigAccepted, _accepted),
-    (ConfigRefused, _refused),
-    (ServiceRestarted, _restarted),
-    (AddressRestored, _restored),
-    (DualMasterSeen, _dual),
-)
 
 
 def cloud_event(record: Record) -> bytes:

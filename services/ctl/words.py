@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from vipbus.contracts import token_in_words
 from vipbus.telemetry.logs import plain
+
+OPERATED: Final = {"drain": "drained", "disable": "disabled", None: "enabled"}
+"""What an operator did, by the state that the real server has from it."""
 
 
 def endpoint(address: str, port: int) -> str:
@@ -20,7 +25,15 @@ def from_token(token: str) -> str:
 
 def count(number: int, thing: str) -> str:
     """Count things: ``1 destination``, ``2 destinations``."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
+    return f"{number} {thing if number == 1 else plural}"
+
+
+def listed(items: Sequence[str], most: int = 4) -> str:
+    """Write a list with commas; of a long one the first, and how many more there are."""
+    if len(items) <= most:
+        return ", ".join(items)
+    return f"{', '.join(items[: most - 1])} and {len(items) - most + 1} more"
 
 
 def span(seconds: float) -> str:

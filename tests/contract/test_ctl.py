@@ -143,7 +143,18 @@ def test_status_of_an_empty_bus_says_what_to_do(nats_server: NatsServer) -> None
     assert "no router is configured on this bus: start `vipbus run -f FILE`" in told.stdout
 
 
-@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["events"], ["config", "reload"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["status", "--json"],
+        ["events"],
+        ["config", "reload"],
+        ["handover", "VI_1"],
+        ["drain", "10.9.0.21:80"],
+        ["vrrp", "show"],
+    ],
+)
 def test_without_a_bus_every_command_says_so_in_words(command: list[str], tmp_path: Path) -> None:
     away = vipbus(*command, "--bus", f"nats://127.0.0.1:{free_port()}")
     assert away.returncode == 3
@@ -218,9 +229,20 @@ def test_follow_goes_on_over_a_killed_bus_without_a_gap_or_a_repeat(
 ) -> None:
     async def story() -> None:
         out, err = tmp_path / "out", tmp_path / "err"
+        command = (
+            sys.executable,
+            "-m",
+            "ctl",
+            "events",
+            "--follow",
+            "state.health",
+            "--bus",
+            nats_server.url,
+        )
         with out.open("wb") as output, err.open("wb") as errors:
             follower = subprocess.Popen(  # noqa: ASYNC220  # nothing else runs in this loop yet
-                [sys.executable, "-m", "ctl", "events", "--follow", "state.health", "--bus", nats_server.url],
+                # a job in the background ignores SIGINT, and so would what it starts
+                ["env", "--default-signal=INT", *command],
                 stdout=output,
                 stderr=errors,
             )

@@ -9,6 +9,8 @@ from vipbus.contracts import (
     Condition,
     Destination,
     Head,
+    OperatorState,
+    OperatorStateName,
     RealServer,
     Role,
     TcpCheck,
@@ -16,7 +18,9 @@ from vipbus.contracts import (
     VirtualAddress,
     VirtualServer,
     VirtualServerTable,
+    VrrpConfiguration,
     VrrpInstance,
+    VrrpSettings,
 )
 from vipbus.runtime.revision import Revision
 
@@ -73,7 +77,9 @@ def head(router: str, revision: int = 3) -> Head:
 def revision(router: str, number: int = 3) -> Revision:
     return Revision(
         head=head(router, number),
-        instances=(instance(router),),
+        vrrp=VrrpConfiguration(
+            router=router, settings=VrrpSettings(router=router), instances=(instance(router),)
+        ),
         virtual_servers=(virtual_server(router),),
         real_servers=tuple(real_server(router, address) for address in SERVERS),
     )
@@ -127,6 +133,17 @@ def verdict(address: str, name: str = "up", *, cause: str = "answered in 0.4 ms"
         since=BEFORE,
         prober="p1",
         lease=1,
+    )
+
+
+def said(address: str, state: OperatorStateName = "drain", *, why: str = "new disk") -> OperatorState:
+    return OperatorState(
+        virtual_server="10-9-0-1_80_tcp",
+        real_server=f"{address.replace('.', '-')}_80",
+        state=state,
+        by="ann@lb1",
+        since=BEFORE,
+        why=why,
     )
 
 

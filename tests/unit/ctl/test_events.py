@@ -19,14 +19,33 @@ from vipbus.contracts import (
     BUCKETS,
     EVENTS,
     AddressRestored,
+    AddressYielded,
     ConfigAccepted,
     ConfigRefused,
+    DestinationSuspected,
     DriftRepaired,
+    DualMasterOver,
     DualMasterSeen,
     Event,
+    HandedOver,
     InstanceTable,
+    ObjectRestored,
+    OperatorState,
+    PoolHeld,
+    PoolReleased,
+    Program,
     ServiceRestarted,
+    StaticAddress,
+    SteppedDown,
+    SyncGroup,
+    TrackChanged,
+    TrackFile,
+    TrackProcess,
+    VirtualAddress,
+    VrrpScript,
+    VrrpSettings,
 )
+from vipbus.contracts.asyncapi import bucket_documents
 from vipbus.telemetry.logs import plain
 
 
@@ -105,9 +124,33 @@ def record(subject: str, body: object, **headers: str) -> Record:
 ARMED = InstanceTable(
     router="router-a", instance="VI_1", epoch=3, armed=True, virtual_servers=1, destinations=2, revision=3
 )
+STATIC = StaticAddress(address=VirtualAddress(address="10.9.0.9", prefix=24, dev="eth0"))
 STATES = [
     ("role", role("router-a"), "router-a VI_1 active (epoch 3): no advertisement for 3.6 s"),
+    (
+        "role",
+        msgspec.structs.replace(role("router-a"), effective_priority=130),
+        "router-a VI_1 active (epoch 3, priority 130 of 150): no advertisement for 3.6 s",
+    ),
     ("health", verdict("10.9.0.21"), "10.9.0.21:80 of 10.9.0.1:80 TCP up: answered in 0.4 ms"),
+    *(
+        (
+            "operator",
+            OperatorState(
+                virtual_server="10-9-0-1_80_tcp",
+                real_server="10-9-0-21_80",
+                state=state,  # type: ignore[arg-type]  # the loop names only such states
+                by="ann",
+                since=BEFORE,
+                why=why,
+            ),
+            f"10.9.0.21:80 of 10.9.0.1:80 TCP {said}",
+        )
+        for state, why, said in (
+            ("drain", "new disk", "drained by ann: new disk"),
+            ("disable", "", "disabled by ann"),
+        )
+    ),
     (
         "table",
         table("router-a"),
@@ -132,6 +175,39 @@ STATES = [
     ),
     ("config", instance("router-a"), "router-a VI_1 on eth0, VRID 51, priority 150: 10.9.0.1"),
     ("config", virtual_server("router-a"), "router-a virtual server 10.9.0.1:80 TCP, wrr, DR"),
+    (
+        "config",
+        SyncGroup(router="router-a", name="VG_1", members=("VI_1", "VI_2")),
+        "router-a sync group VG_1: VI_1, VI_2",
+    ),
+    (
+        "config",
+        VrrpScript(
+            router="router-a", name="chk", command=Program(arguments=("/bin/check", "80")), interval=2
+        ),
+        "router-a script chk every 2 s: /bin/check 80",
+    ),
+    (
+        "config",
+        TrackFile(router="router-a", name="drain", path="/run/drain"),
+        "router-a tracked file drain: /run/drain",
+    ),
+    (
+        "config",
+        TrackProcess(router="router-a", name="proxy", process="haproxy", quorum=2),
+        "router-a tracked process proxy: 2 or more of haproxy",
+    ),
+    (
+        "config",
+        TrackProcess(router="router-a", name="proxy", process="haproxy", quorum=1, quorum_max=3),
+        "router-a tracked process proxy: 1 to 3 of haproxy",
+    ),
+    ("config", VrrpSettings(router="router-a"), "router-a settings of vrrp-agent"),
+    (
+        "config",
+        VrrpSettings(router="router-a", static_addresses=(STATIC, STATIC)),
+        "router-a settings of vrrp-agent, 2 static addresses",
+    ),
     (
         "config",
         real_server("router-a", "10.9.0.21"),
@@ -165,6 +241,54 @@ HAPPENED: list[tuple[Event, str]] = [
         ),
         "router-a VI_1: 192.0.2.2 (priority 100) advertised while this router was active; 192.0.2.1 goes on",
     ),
+    (
+        DualMasterOver(router="router-a", instance="VI_1", other="192.0.2.2", lasted=3.21),
+        "router-a VI_1: 192.0.2.2 is silent again after 3.21 s; the addresses are announced again",
+    ),
+    (
+        AddressYielded(router="router-a", instance="VI_1", address="10.9.0.1"),
+        "router-a VI_1 lost 10.9.0.1 and left the role to another router",
+    ),
+    (
+        SteppedDown(router="router-a", instance="VI_1", late=4.0),
+        "router-a VI_1 gave up its role: it was stalled and silent for 4 s",
+    ),
+    (
+        HandedOver(router="router-a", instance="VI_1", to="router-b"),
+        "router-a VI_1 hands over to router-b",
+    ),
+    (HandedOver(router="router-a", instance="VI_1", to=None), "router-a VI_1 hands over to whoever is next"),
+    (
+        TrackChanged(router="router-a", kind="script", name="chk", up=False, cause="exit status 1"),
+        "router-a script chk is down: exit status 1",
+    ),
+    (
+        TrackChanged(router="router-a", kind="file", name="drain", up=True, value=20, cause="changed"),
+        "router-a file drain is up with value 20: changed",
+    ),
+    (
+        ObjectRestored(router="router-a", instance="VI_1", what="route 10.0.0.0/8 via 10.9.0.254"),
+        "router-a VI_1 put back route 10.0.0.0/8 via 10.9.0.254",
+    ),
+    (
+        PoolHeld(
+            router="router-a", virtual_server="10-9-0-1_80_tcp", down=("10-9-0-21_80", "10-9-0-22_80"), of=3
+        ),
+        (
+            "router-a 10.9.0.1:80 TCP is held as it was: 2 of 3 real servers went down at once "
+            "(10.9.0.21:80, 10.9.0.22:80), so the probers may be blind"
+        ),
+    ),
+    (
+        PoolReleased(router="router-a", virtual_server="10-9-0-1_80_tcp", cause="10.9.0.21:80 is up"),
+        "router-a 10.9.0.1:80 TCP follows its verdicts again: 10.9.0.21:80 is up",
+    ),
+    (
+        DestinationSuspected(
+            router="router-a", virtual_server="10-9-0-1_80_tcp", real_server="10-9-0-21_80", inactive=40
+        ),
+        "router-a suspects 10.9.0.21:80 of 10.9.0.1:80 TCP: 40 inactive connections and no active one",
+    ),
 ]
 
 
@@ -182,6 +306,9 @@ def test_every_event_and_every_bucket_of_the_history_has_its_words() -> None:
     assert {type(event) for event, _ in HAPPENED} == set(EVENTS)
     said = {kind for kind, _ in _SAY}
     assert set(EVENTS) <= said
+    documents = {kind for bucket in BUCKETS if not bucket.leases for kind in bucket_documents(bucket)}
+    assert documents <= said
+    assert documents == {type(document) for _, document, _ in STATES}
     assert {bucket for bucket, _, _ in STATES} == {found.name for found in BUCKETS if not found.leases}
 
 

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from ctl.assess import assess
-from ctl.render import WIDTH, render
+from ctl.layout import WIDTH
+from ctl.render import render
 from ctl.report import Report
 from ctl.snapshot import Snapshot
 from ctl.supervisor_file import ChildState, SupervisorState
@@ -21,13 +22,16 @@ from tests.unit.ctl.documents import (
     condition,
     head,
     healthy,
+    instance,
     real_server,
     revision,
     role,
+    said,
     table,
     verdict,
     virtual_server,
 )
+from vipbus.contracts import Role, VirtualAddress, Vote
 
 replace = msgspec.structs.replace
 Change = Callable[[Snapshot], Snapshot]
@@ -81,6 +85,84 @@ def with_supervisor(*children: ChildState, runs: bool = True, bus_problem: str =
         supervisor_runs=runs,
         bus_problem=bus_problem,
     )
+
+
+def with_verdict(name: str, address: str = "10.9.0.22", **changes: object) -> Change:
+    """Have one real server say something else; the cause is refused where it is down."""
+    cause = "connection refused" if name == "down" else "answered in 0.4 ms"
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        new = replace(verdict(address, name, cause=cause), **changes)
+        return replace(snapshot, verdicts=tuple(new if v.key == new.key else v for v in snapshot.verdicts))
+
+    return change
+
+
+def operated() -> Snapshot:
+    """Everything that can be said of real servers, an operator's words among it."""
+    snapshot = with_verdict(
+        "up", "10.9.0.21", weight=7, weight_added=-2, warning="certificate expires in 3 days"
+    )(healthy())
+    snapshot = with_verdict(
+        "down",
+        "10.9.0.22",
+        voters=3,
+        minority=(Vote(prober="p2", verdict="up", cause="answered in 0.4 ms"),),
+    )(snapshot)
+    extra = ("10.9.0.23", "10.9.0.24", "10.9.0.25")
+    return replace(
+        snapshot,
+        revisions=tuple(
+            replace(r, real_servers=(*r.real_servers, *(real_server(r.router, address) for address in extra)))
+            for r in snapshot.revisions
+        ),
+        verdicts=(
+            *snapshot.verdicts,
+            replace(verdict("10.9.0.23", "down", cause="flapping: penalty 2600"), damped=True),
+            verdict("10.9.0.24", "down", cause="connection refused"),
+            replace(verdict("10.9.0.25"), weight_added=3),
+        ),
+        operators=(said("10.9.0.21"), said("10.9.0.24", "disable", why=""), said("10.9.0.99", "disable")),
+        tables=(replace(snapshot.tables[0], held=("10-9-0-22_80",)), *snapshot.tables[1:]),
+    )
+
+
+def in_fault(*faults: str) -> Role:
+    return replace(role("router-b", "fault", cause="; ".join(faults)), faults=faults)
+
+
+def without_addresses(*names: str) -> Snapshot:
+    """One router with instances of one VRID, all active, on interfaces of their own."""
+    instances = tuple(
+        replace(instance("router-a"), name=name, interface=name, virtual_ipaddress=()) for name in names
+    )
+    whole = replace(
+        revision("router-a"),
+        vrrp=replace(revision("router-a").vrrp, instances=instances),
+        virtual_servers=(),
+        real_servers=(),
+    )
+    roles = tuple(replace(role("router-a"), instance=name, addresses=()) for name in names)
+    return replace(healthy(("router-a",)), revisions=(whole,), roles=roles, tables=())
+
+
+def electing() -> Snapshot:
+    """Give the instance ten addresses and a group; what it tracks moves one router and stops the other."""
+    addresses = tuple(VirtualAddress(address=f"10.9.0.{n}", prefix=24, dev="eth0") for n in range(1, 11))
+    snapshot = healthy()
+    revisions = tuple(
+        replace(
+            whole,
+            vrrp=replace(
+                whole.vrrp,
+                instances=tuple(replace(each, virtual_ipaddress=addresses) for each in whole.instances),
+            ),
+        )
+        for whole in snapshot.revisions
+    )
+    first = replace(snapshot.roles[0], effective_priority=130, sync_group="VG_1")
+    second = in_fault("interface eth1 is down", "script chk_haproxy is down (exit status 1)")
+    return replace(snapshot, revisions=revisions, roles=(first, replace(second, sync_group="VG_1")))
 
 
 AWAY = ChildState(
@@ -195,6 +277,16 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ["router-b: VI_1 is in fault: why"],
     ),
     (
+        "in fault for two reasons",
+        lambda s: replace(s, roles=(s.roles[0], in_fault("script chk is down", "interface eth1 is down"))),
+        ["router-b: VI_1 is in fault: script chk is down; interface eth1 is down"],
+    ),
+    (
+        "elections without addresses",
+        lambda _: without_addresses("VI_1", "VI_2"),
+        [],
+    ),
+    (
         "no role yet",
         with_roles(("router-a", "active")),
         ["router-b: VI_1 has no role yet; wait, or see the log of vrrp-agent"],
@@ -230,6 +322,26 @@ CASES: list[tuple[str, Change, list[str]]] = [
             s, verdicts=(s.verdicts[0], verdict("10.9.0.22", "down", cause="connection refused"))
         ),
         ["10.9.0.1:80 TCP: 1 of 2 real servers is not up: 10.9.0.22:80 down (connection refused)"],
+    ),
+    (
+        "one down and drained by an operator",
+        lambda s: replace(with_verdict("down")(s), operators=(said("10.9.0.22"),)),
+        [],
+    ),
+    (
+        "one drained, the other down",
+        lambda s: replace(with_verdict("down")(s), operators=(said("10.9.0.21"),)),
+        ["10.9.0.1:80 TCP: 1 of 2 real servers is not up: 10.9.0.22:80 down (connection refused)"],
+    ),
+    (
+        "all drained or disabled",
+        lambda s: replace(s, operators=(said("10.9.0.21"), said("10.9.0.22", "disable"))),
+        ["10.9.0.1:80 TCP: every real server is drained or disabled; `vipbus enable` one"],
+    ),
+    (
+        "a warning is no failure",
+        with_verdict("up", warning="certificate expires in 3 days"),
+        [],
     ),
     (
         "no verdicts",
@@ -325,10 +437,10 @@ def test_every_report_fits_and_says_all_without_colour(change: Change) -> None:
         assert line in flat
 
 
-@pytest.mark.parametrize("name", ["ready", "failing"])
+@pytest.mark.parametrize("name", ["ready", "failing", "electing", "operated"])
 def test_golden(name: str, request: pytest.FixtureRequest) -> None:
     """The whole text, to be read by a person: change it with the file beside this test."""
-    snapshot = healthy()
+    snapshot = {"electing": electing, "operated": operated}.get(name, healthy)()
     if name == "failing":
         snapshot = without("ipvs-programmer router-b")(snapshot)
         snapshot = with_condition("ipvs-programmer", "router-a", problems=("this kernel has no IPVS",))(
@@ -346,6 +458,14 @@ def test_golden(name: str, request: pytest.FixtureRequest) -> None:
         )
     golden = Path(request.path).parent / "golden" / f"status-{name}.txt"
     assert render(assess(snapshot)) == golden.read_text()
+
+
+def test_a_warning_is_counted_and_said_once() -> None:
+    snapshot = with_verdict("up", warning="certificate expires in 3 days")(healthy())
+    report = assess(snapshot)
+    assert report.ready
+    assert report.warnings == ("10.9.0.22:80 of 10.9.0.1:80 TCP: certificate expires in 3 days",)
+    assert render(report).startswith("vipbus: ready, 1 warning\n")
 
 
 def test_a_name_from_the_bus_cannot_write_on_the_terminal() -> None:

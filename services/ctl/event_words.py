@@ -1,0 +1,126 @@
+"""Every event in one readable line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ctl.words import count, from_token, listed
+from vipbus.contracts import (
+    AddressRestored,
+    AddressYielded,
+    ConfigAccepted,
+    ConfigRefused,
+    DestinationSuspected,
+    DriftRepaired,
+    DualMasterOver,
+    DualMasterSeen,
+    HandedOver,
+    ObjectRestored,
+    PoolHeld,
+    PoolReleased,
+    ServiceRestarted,
+    SteppedDown,
+    TrackChanged,
+)
+
+
+def _drift(event: DriftRepaired) -> str:
+    return f"{event.router} {from_token(event.virtual_server)} was changed by someone else; " + ", ".join(
+        event.repairs
+    )
+
+
+def _accepted(event: ConfigAccepted) -> str:
+    return (
+        f"{event.router} accepted revision {event.revision} of {event.source}: {event.added} added, "
+        f"{event.changed} changed, {event.removed} removed"
+    )
+
+
+def _refused(event: ConfigRefused) -> str:
+    return f"{event.router} refused {event.source}, revision {event.running_revision} stays: {event.reason}"
+
+
+def _restarted(event: ServiceRestarted) -> str:
+    return f"{event.router} {event.service} started again ({count(event.restarts, 'time')}): {event.reason}"
+
+
+def _restored(event: AddressRestored) -> str:
+    return f"{event.router} {event.instance} put {event.address} back"
+
+
+def _dual(event: DualMasterSeen) -> str:
+    return (
+        f"{event.router} {event.instance}: {event.other} (priority {event.other_priority}) advertised while "
+        f"this router was active; {event.winner} goes on"
+    )
+
+
+def _dual_over(event: DualMasterOver) -> str:
+    return (
+        f"{event.router} {event.instance}: {event.other} is silent again after {event.lasted:.3g} s; "
+        "the addresses are announced again"
+    )
+
+
+def _yielded(event: AddressYielded) -> str:
+    return f"{event.router} {event.instance} lost {event.address} and left the role to another router"
+
+
+def _stepped_down(event: SteppedDown) -> str:
+    return (
+        f"{event.router} {event.instance} gave up its role: it was stalled and silent for {event.late:.3g} s"
+    )
+
+
+def _handed_over(event: HandedOver) -> str:
+    return f"{event.router} {event.instance} hands over to {event.to or 'whoever is next'}"
+
+
+def _track(event: TrackChanged) -> str:
+    value = f" with value {event.value}" if event.value else ""
+    return f"{event.router} {event.kind} {event.name} is {'up' if event.up else 'down'}{value}: {event.cause}"
+
+
+def _object(event: ObjectRestored) -> str:
+    return f"{event.router} {event.instance} put back {event.what}"
+
+
+def _held(event: PoolHeld) -> str:
+    down = listed([from_token(token) for token in event.down])
+    return (
+        f"{event.router} {from_token(event.virtual_server)} is held as it was: {len(event.down)} of "
+        f"{count(event.of, 'real server')} went down at once ({down}), so the probers may be blind"
+    )
+
+
+def _released(event: PoolReleased) -> str:
+    return f"{event.router} {from_token(event.virtual_server)} follows its verdicts again: {event.cause}"
+
+
+def _suspected(event: DestinationSuspected) -> str:
+    return (
+        f"{event.router} suspects {from_token(event.real_server)} of {from_token(event.virtual_server)}: "
+        f"{count(event.inactive, 'inactive connection')} and no active one"
+    )
+
+
+EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
+    (DriftRepaired, _drift),
+    (ConfigAccepted, _accepted),
+    (ConfigRefused, _refused),
+    (ServiceRestarted, _restarted),
+    (AddressRestored, _restored),
+    (DualMasterSeen, _dual),
+    (DualMasterOver, _dual_over),
+    (AddressYielded, _yielded),
+    (SteppedDown, _stepped_down),
+    (HandedOver, _handed_over),
+    (TrackChanged, _track),
+    (ObjectRestored, _object),
+    (PoolHeld, _held),
+    (PoolReleased, _released),
+    (DestinationSuspected, _suspected),
+)
+"""How each event is said."""

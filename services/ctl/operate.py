@@ -1,0 +1,141 @@
+"""``vipbus drain``, ``disable`` and ``enable``: say it, and see what the routers' tables have."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ctl.operate_progress import Progress
+from ctl.words import OPERATED, count, from_token
+from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError, conditions
+from vipbus.bus.address import BusAddress, find
+from vipbus.contracts import (
+    HEALTH,
+    TABLE,
+    Operate,
+    OperateResult,
+    Verdict,
+    VirtualServerTable,
+    command_subject,
+)
+from vipbus.contracts.limits import UNREADABLE
+from vipbus.telemetry.logs import plain
+
+EXIT_REFUSED = 2
+EXIT_NOT_DONE = 3
+_BUS_WITHIN = 3.0
+_ANSWER_WITHIN = 15.0
+"""Seconds: config-service reads the configuration of the whole bus to say which names come near."""
+_NAMED = 8
+"""Pools named in a line of their own."""
+
+
+class _StopError(Exception):
+    """Ends the command with one line and an exit status."""
+
+    def __init__(self, text: str, status: int = EXIT_NOT_DONE) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def main(*, bus: str | None, state_dir: Path, verb: str, asked: Operate, wait: float) -> int:
+    """Do it; return 0 when every table has it, 2 when it was refused, 3 when it is not done."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
+    try:
+        if not asked.real_server or asked.virtual_server == "" or not asked.by:
+            raise _StopError("an empty name names nothing", EXIT_REFUSED)
+        asyncio.run(_run(find(bus, state_dir), asked, wait))
+    except _StopError as error:
+        return _complain(verb, str(error), error.status)
+    except (NoBusError, BusAwayError) as error:
+        return _complain(verb, str(error), EXIT_NOT_DONE)
+    return 0
+
+
+def _complain(verb: str, text: str, status: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"vipbus {verb}: {plain(text)}\n")
+    return status
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{plain(text)}\n")
+    sys.stdout.flush()
+
+
+async def _run(address: BusAddress, asked: Operate, wait: float) -> None:
+    bus = Bus(address, source="vipbus-operate")
+    bus.start()
+    try:
+        await bus.usable(_BUS_WITHIN)
+        result = await _ask(bus, asked)
+        for line in _said(asked, result.keys):
+            _say(line)
+        if not result.accepted:
+            raise _StopError(result.reason, EXIT_REFUSED)
+        if wait:
+            await _until_done(bus, asked, result.keys, wait)
+    finally:
+        await bus.close()
+
+
+async def _ask(bus: Bus, asked: Operate) -> OperateResult:
+    subject = command_subject("config-service", "operate")
+    try:
+        answer = await bus.request(subject, msgspec.json.encode(asked), timeout=_ANSWER_WITHIN)
+        return msgspec.json.decode(answer, type=OperateResult)
+    except RefusedError as error:
+        raise _StopError(str(error), EXIT_REFUSED) from None
+    except UNREADABLE as error:
+        raise _StopError(f"config-service answered what is not understood: {error}") from None
+
+
+def _said(asked: Operate, keys: Sequence[str]) -> list[str]:
+    how = f"{OPERATED[asked.state]} by {asked.by}" + (f": {asked.why}" if asked.why else "")
+    pairs = [key.split(".") for key in keys]
+    if len(pairs) > _NAMED:
+        return [f"{from_token(pairs[0][-1])} of {count(len(pairs), 'virtual server')} {how}"]
+    return [f"{from_token(real)} of {from_token(virtual)} {how}" for virtual, real in pairs]
+
+
+async def _until_done(bus: Bus, asked: Operate, keys: Sequence[str], wait: float) -> None:
+    """Wait until every router's table has it as was said, and say what each has.
+
+    Raises:
+        _StopError: some have not.
+    """
+    virtual = {key.partition(".")[0] for key in keys}
+    changed = asyncio.Event()
+    pattern = next(iter(virtual)) if len(virtual) == 1 else "*"
+    follow = bus.follow(TABLE, f"*.virtual-server.{pattern}", on_change=changed.set)
+    asked_who = asyncio.ensure_future(conditions(bus, "ipvs-programmer"))
+    verdicts: dict[str, Verdict] = {}
+    if asked.state is None:
+        real = keys[0].partition(".")[2]
+        verdicts = {key: entry.value for key, entry in (await bus.read(HEALTH, f"*.{real}")).items()}
+    answering = {each.router for each in await asked_who if each.router}
+    progress = Progress(asked.state, keys, verdicts, answering)
+    done = False
+    try:
+        async with asyncio.timeout(wait):
+            while not done:
+                await changed.wait()
+                changed.clear()
+                done = follow.live and progress.look(
+                    table for table in follow.values() if isinstance(table, VirtualServerTable)
+                )
+    except TimeoutError:
+        if not follow.live:
+            raise _StopError(f"the routers' tables were not read within {wait:g} s") from None
+    for line in progress.lines():
+        _say(line)
+    if progress.undone:
+        raise _StopError(
+            f"{', '.join(progress.undone)} {'has' if len(progress.undone) == 1 else 'have'} it otherwise "
+            f"after {wait:g} s; `vipbus status` tells how ipvs-programmer is there"
+        )

@@ -1,0 +1,186 @@
+"""``vipbus probe``: run the checks of a virtual server now and tell each step."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ctl.probe_ask import FileRefusedError, ask_here, ask_replica, entities_of
+from ctl.probe_names import UnknownNameError, replica_named, virtual_server_words
+from ctl.probe_plan import Plan, plan
+from ctl.probe_render import HERE, render
+from vipbus.bus import Bus, BusAwayError, Follow, NoBusError
+from vipbus.bus.address import BusAddress, find
+from vipbus.contracts import CONFIG, HEALTH, MEMBER, Member, ProbeReport, RealServer, Verdict, VirtualServer
+from vipbus.runtime.ending import run_to_end
+from vipbus.runtime.revision import Revisions
+from vipbus.telemetry.logs import plain
+
+EXIT_FAILED = 1
+EXIT_NOT_TRIED = 2
+EVERY_REPLICA = "all"
+_BUS_WITHIN = 3.0
+_READ_WITHIN = 10.0
+"""Seconds for the buckets; the largest known take about one."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks."""
+
+    virtual_server: str
+    real_server: str | None = None
+    source: str = HERE
+    """``here``, ``all``, or a replica."""
+    kind: str | None = None
+    file: Path | None = None
+    """Where the checks come from; None: from the bus."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    plan: Plan
+    reports: tuple[ProbeReport, ...]
+    missing: tuple[str, ...]
+    """Who did not answer as it should, a line each."""
+    verdicts: Mapping[str, Verdict] | None
+    """That stand, by real server's token; None: nobody was asked."""
+
+
+def main(*, bus: str | None, state_dir: Path, question: Question, as_json: bool) -> int:
+    """Print what was found; return 0: all succeeded, 1: some failed, 2: something was not tried."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
+    if "" in (question.virtual_server.strip(), question.real_server, question.source, question.kind):
+        return _complain("an empty name names nothing")
+    if question.file is not None and question.source != HERE:
+        return _complain("replicas probe what is configured: leave out -f, or --from")
+    try:
+        if question.file is not None:
+            found = run_to_end(_by_file(question.file, question))
+        else:
+            found = run_to_end(_by_bus(find(bus, state_dir), question))
+    except FileRefusedError as error:
+        sys.stderr.write("".join(f"{plain(line)}\n" for line in error.lines))
+        return _complain(str(error))
+    except (NoBusError, BusAwayError, UnknownNameError) as error:
+        return _complain(str(error))
+    if found.reports:
+        _print(found, as_json=as_json)
+    for text in found.missing:
+        _complain(text)
+    return status(found)
+
+
+def status(found: Found) -> int:
+    """Make the exit status: what failed is worse to know of than what was not tried."""
+    results = {attempt.result for report in found.reports for attempt in report.attempts}
+    if "failure" in results:
+        return EXIT_FAILED
+    whole = results == {"success"} and not any(report.left_out for report in found.reports)
+    return 0 if whole and not found.missing else EXIT_NOT_TRIED
+
+
+def _complain(text: str) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"vipbus probe: {plain(text)}\n")
+    return EXIT_NOT_TRIED
+
+
+def _print(found: Found, *, as_json: bool) -> None:
+    if as_json:
+        text = msgspec.json.format(msgspec.json.encode(found.reports), indent=2).decode() + "\n"
+    else:
+        text = render(
+            found.reports,
+            virtual_server_words(found.plan.virtual_server),
+            found.verdicts,
+            datetime.now(UTC),
+            colour=sys.stdout.isatty(),
+        )
+    sys.stdout.buffer.write(text.encode(errors="replace"))
+    sys.stdout.flush()
+
+
+async def _by_file(file: Path, question: Question) -> Found:
+    entities = await entities_of(file)
+    planned = _planned(
+        question,
+        [each for each in entities if isinstance(each, VirtualServer)],
+        [each for each in entities if isinstance(each, RealServer)],
+    )
+    return _found(planned, [await ask_here(planned)], None)
+
+
+def _planned(
+    question: Question, virtual_servers: Iterable[VirtualServer], real_servers: Iterable[RealServer]
+) -> Plan:
+    return plan(
+        virtual_servers,
+        real_servers,
+        virtual_server=question.virtual_server,
+        real_server=question.real_server,
+        kind=question.kind,
+    )
+
+
+def _found(
+    planned: Plan, answers: Iterable[ProbeReport | str], verdicts: Mapping[str, Verdict] | None
+) -> Found:
+    answers = tuple(answers)
+    return Found(
+        plan=planned,
+        reports=tuple(answer for answer in answers if isinstance(answer, ProbeReport)),
+        missing=tuple(answer for answer in answers if isinstance(answer, str)),
+        verdicts=verdicts,
+    )
+
+
+async def _by_bus(address: BusAddress, question: Question) -> Found:
+    bus = Bus(address, source="vipbus-probe")
+    wake = asyncio.Event()
+    config = bus.follow(CONFIG, on_change=wake.set)
+    health = bus.follow(HEALTH, on_change=wake.set)
+    member = bus.follow(MEMBER, on_change=wake.set)
+    bus.start()
+    try:
+        await bus.usable(_BUS_WITHIN)
+        try:
+            async with asyncio.timeout(_READ_WITHIN):
+                while not (config.live and health.live and member.live):
+                    wake.clear()
+                    await wake.wait()
+        except TimeoutError:
+            raise BusAwayError(f"the buckets were not all read within {_READ_WITHIN:g} s") from None
+        revisions = Revisions()
+        revisions.update(config.entries)
+        planned = _planned(
+            question,
+            [server for each in revisions.routers.values() for server in each.virtual_servers],
+            [server for each in revisions.routers.values() for server in each.real_servers],
+        )
+        answers = await _ask(bus, planned, question.source, member)
+        verdicts = {
+            value.real_server: value
+            for value in health.values()
+            if value.virtual_server == planned.virtual_server.id
+        }
+    finally:
+        await bus.close()
+    return _found(planned, answers, verdicts)
+
+
+async def _ask(bus: Bus, planned: Plan, source: str, member: Follow[Member]) -> list[ProbeReport | str]:
+    if source == HERE:
+        return [await ask_here(planned)]
+    asked = sorted(value.prober for value in member.values())
+    if source != EVERY_REPLICA:
+        asked = [replica_named(source, asked)]
+    if not asked:
+        raise UnknownNameError("no health-prober is on this bus: start `vipbus run -f FILE`")
+    return list(await asyncio.gather(*(ask_replica(bus, each, planned, member) for each in asked)))

@@ -1,0 +1,176 @@
+"""Which virtual server, real server or replica a person means, however it is written."""
+
+from __future__ import annotations
+
+import difflib
+import socket
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from ctl.words import endpoint, listed
+from vipbus.contracts import RealServer, VirtualServer, name_token
+
+_PROTOCOLS = ("tcp", "udp", "sctp")
+_NEAREST = 3
+_LEAST_ALIKE = 0.5
+"""Share of letters in common from which a name is near another (difflib)."""
+
+
+class UnknownNameError(Exception):
+    """Nothing, or more than one thing, has this name; the text says what there is."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a name says; None where it says nothing."""
+
+    address: str
+    port: int | None = None
+    protocol: str | None = None
+
+
+def place_of(name: str) -> Place | None:
+    """Read ``10.9.0.1:80``, ``10.9.0.1 80 tcp``, ``[fd00::1]:80/udp`` and the like; None: it is no place."""
+    words = name.lower().replace("/", " ").split()
+    if not words:
+        return None
+    first, *rest = words
+    if first.startswith("["):
+        address, _, more = first[1:].partition("]")
+        parts = [*more.lstrip(":").split(":"), *rest]
+    elif _canonical(first):
+        address, parts = first, rest
+    else:
+        address, *parts = (*first.split(":"), *rest)
+    found = _canonical(address)
+    parts = [part for part in parts if part]
+    protocol = parts.pop() if parts and parts[-1] in _PROTOCOLS else None
+    if not found or len(parts) > 1 or not all(_is_port(part) for part in parts):
+        return None
+    return Place(found, int(parts[0]) if parts else None, protocol)
+
+
+def virtual_server_named(
+    name: str, there: Iterable[VirtualServer], pools: Iterable[RealServer]
+) -> VirtualServer:
+    """Find the one virtual server that is meant.
+
+    Raises:
+        UnknownNameError: there is none, or there are several.
+    """
+    known = {server.id: server for server in there}
+    if not known:
+        raise UnknownNameError("no virtual server is configured")
+    if exact := known.get(name.strip().lower()):
+        return exact
+    place = place_of(name)
+    meant = [server for server in known.values() if place and _is_at(place, server)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise UnknownNameError(f"{_quoted(name)} may be {_or(map(virtual_server_words, meant))}: name one")
+    behind = {server.virtual_server for server in pools if place and _is_real_at(place, server)}
+    if fronts := [virtual_server_words(known[token]) for token in sorted(behind & known.keys())]:
+        raise UnknownNameError(
+            f"{_quoted(name)} is a real server of {listed(fronts)}: name the virtual server, then this one"
+        )
+    raise UnknownNameError(
+        f"no virtual server {_quoted(name)}; {_nearest(name, map(virtual_server_words, known.values()))}"
+    )
+
+
+def real_server_named(name: str, pool: Iterable[RealServer], where: str) -> str:
+    """Find the token of the one real server of a pool that is meant.
+
+    Raises:
+        UnknownNameError: there is none, or there are several.
+    """
+    known = {server.id: server for server in pool}
+    if name.strip().lower() in known:
+        return name.strip().lower()
+    place = place_of(name)
+    meant = [server for server in known.values() if place and _is_real_at(place, server)]
+    if len(meant) == 1:
+        return meant[0].id
+    if meant:
+        raise UnknownNameError(f"{_quoted(name)} may be {_or(map(real_server_words, meant))}: name one")
+    if not known:
+        raise UnknownNameError(f"{where} has no real servers")
+    near = _nearest(name, map(real_server_words, known.values()))
+    raise UnknownNameError(f"{where} has no real server {_quoted(name)}; {near}")
+
+
+def replica_named(name: str, there: Collection[str]) -> str:
+    """Find the replica that is meant, by its name or the beginning of it.
+
+    Raises:
+        UnknownNameError: there is none, or there are several.
+    """
+    token = name_token(name)
+    exact = [prober for prober in there if name_token(prober) == token]
+    meant = exact or [prober for prober in there if name_token(prober).startswith(token)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise UnknownNameError(f"{_quoted(name)} may be {_or(meant)}: name one")
+    if not there:
+        raise UnknownNameError(
+            f"no health-prober {_quoted(name)}, and none is on this bus: start `vipbus run -f FILE`"
+        )
+    raise UnknownNameError(f"no health-prober {_quoted(name)}; {_nearest(name, there)}")
+
+
+def virtual_server_words(server: VirtualServer) -> str:
+    """Name a virtual server as reports do: ``10.9.0.1:80 TCP``."""
+    return f"{endpoint(server.address, server.port)} {server.protocol}"
+
+
+def real_server_words(server: RealServer) -> str:
+    """Name a real server as reports do: ``10.9.0.21:80``."""
+    return endpoint(server.address, server.port)
+
+
+def _canonical(address: str) -> str:
+    """Write an address as the configuration has it (RFC 5952); empty: it is none."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, address))
+    except (OSError, ValueError):
+        return ""
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:80]}...")
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5
+
+
+def _is_at(place: Place, server: VirtualServer) -> bool:
+    protocols = (None, server.protocol.lower())
+    return (
+        place.address == server.address and place.port in (None, server.port) and place.protocol in protocols
+    )
+
+
+def _is_real_at(place: Place, server: RealServer) -> bool:
+    return place.address == server.address and place.port in (None, server.port) and place.protocol is None
+
+
+def _or(names: Iterable[str]) -> str:
+    return " or ".join(_some(sorted(names)))
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    return [*names] if len(names) <= _NEAREST else [*names[:_NEAREST], f"{len(names) - _NEAREST} others"]
+
+
+def _nearest(name: str, there: Iterable[str]) -> str:
+    known = sorted(set(there))
+    near = difflib.get_close_matches(
+        name[:200].lower(), [each.lower() for each in known], _NEAREST, _LEAST_ALIKE
+    )
+    lowered = {each.lower(): each for each in known}
+    found = [lowered[each] for each in near] or known
+    return f"there is {listed(found, _NEAREST + 1)}"

@@ -1,0 +1,138 @@
+"""Every document of a bucket in one readable line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ctl.words import OPERATED, count, endpoint, from_token, listed
+from vipbus.contracts import (
+    Head,
+    InstanceTable,
+    OperatorState,
+    RealServer,
+    Role,
+    SyncGroup,
+    TrackFile,
+    TrackProcess,
+    Verdict,
+    VirtualServer,
+    VirtualServerTable,
+    VrrpInstance,
+    VrrpScript,
+    VrrpSettings,
+)
+
+
+def _role(role: Role) -> str:
+    moved = role.effective_priority not in (0, role.priority)
+    priority = f", priority {role.effective_priority} of {role.priority}" if moved else ""
+    return f"{role.router} {role.instance} {role.role} (epoch {role.epoch}{priority}): {role.cause}"
+
+
+def _verdict(verdict: Verdict) -> str:
+    server, service = from_token(verdict.real_server), from_token(verdict.virtual_server)
+    return f"{server} of {service} {verdict.verdict}: {verdict.cause}"
+
+
+def _operator(said: OperatorState) -> str:
+    server, service = from_token(said.real_server), from_token(said.virtual_server)
+    return f"{server} of {service} {OPERATED[said.state]} by {said.by}" + (
+        f": {said.why}" if said.why else ""
+    )
+
+
+def _table(table: VirtualServerTable) -> str:
+    what = f"{table.router} {endpoint(table.address, table.port)} {table.protocol}"
+    if table.error:
+        return f"{what} failed: {table.error}"
+    if not table.programmed:
+        return f"{what} not in the table: {table.cause}"
+    pool = ", ".join(
+        f"{endpoint(found.address, found.port)} weight {found.weight}" for found in table.destinations
+    )
+    return f"{what} has {pool or 'no destinations'}: {table.cause}"
+
+
+def _instance_table(table: InstanceTable) -> str:
+    what = f"{table.router} {table.instance} (epoch {table.epoch})"
+    if table.error:
+        return f"{what} is not armed: {table.error}"
+    if not table.armed:
+        return f"{what} is not armed"
+    held = f"{count(table.virtual_servers, 'virtual server')}, {count(table.destinations, 'destination')}"
+    return f"{what} is armed: {held}"
+
+
+def _head(head: Head) -> str:
+    cause = f": {head.cause}" if head.cause else ""
+    return (
+        f"{head.router} revision {head.revision} of {head.source} is whole, {head.entities} entities{cause}"
+    )
+
+
+def _instance(instance: VrrpInstance) -> str:
+    addresses = listed([found.address for found in instance.virtual_ipaddress]) or "no addresses"
+    return (
+        f"{instance.router} {instance.name} on {instance.interface}, VRID {instance.virtual_router_id}, "
+        f"priority {instance.priority}: {addresses}"
+    )
+
+
+def _virtual_server(server: VirtualServer) -> str:
+    where = f"{endpoint(server.address, server.port)} {server.protocol}"
+    return f"{server.router} virtual server {where}, {server.scheduler}, {server.forwarding}"
+
+
+def _real_server(server: RealServer) -> str:
+    where = f"{endpoint(server.address, server.port)} of {from_token(server.virtual_server)}"
+    return (
+        f"{server.router} real server {where}, weight {server.weight}, {count(len(server.checks), 'check')}"
+    )
+
+
+def _group(group: SyncGroup) -> str:
+    return f"{group.router} sync group {group.name}: {listed(group.members)}"
+
+
+def _script(script: VrrpScript) -> str:
+    command = " ".join(script.command.arguments)
+    return f"{script.router} script {script.name} every {script.interval:g} s: {command}"
+
+
+def _file(file: TrackFile) -> str:
+    return f"{file.router} tracked file {file.name}: {file.path}"
+
+
+def _process(process: TrackProcess) -> str:
+    most = f" to {process.quorum_max}" if process.quorum_max is not None else " or more"
+    return f"{process.router} tracked process {process.name}: {process.quorum}{most} of {process.process}"
+
+
+def _settings(settings: VrrpSettings) -> str:
+    static = (
+        (len(settings.static_addresses), "static address"),
+        (len(settings.static_routes), "static route"),
+        (len(settings.static_rules), "static rule"),
+    )
+    found = ", ".join(count(number, thing) for number, thing in static if number)
+    return f"{settings.router} settings of vrrp-agent" + (f", {found}" if found else "")
+
+
+STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
+    (Role, _role),
+    (Verdict, _verdict),
+    (OperatorState, _operator),
+    (VirtualServerTable, _table),
+    (InstanceTable, _instance_table),
+    (Head, _head),
+    (VrrpInstance, _instance),
+    (SyncGroup, _group),
+    (VrrpScript, _script),
+    (TrackFile, _file),
+    (TrackProcess, _process),
+    (VrrpSettings, _settings),
+    (VirtualServer, _virtual_server),
+    (RealServer, _real_server),
+)
+"""How each document is said."""
