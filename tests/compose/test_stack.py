@@ -340,6 +340,15 @@ def test_probers_share_the_work_and_change_no_verdict(stack: Stack) -> None:
         eventually(
             _shared_among(stack, replicas), f"{replicas} probers lead 3 real servers", within=20, every=0.2
         )
+        containers = stack.containers("health-prober")
+        assert len(containers) == replicas
+        for container in containers:
+            eventually(
+                lambda container=container: stack.health(container).status == "healthy",  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                f"{container.name} is ready",
+                within=30,
+                every=0.5,
+            )
         assert set(stack.verdicts().values()) == {"up"}
     said = [event["data"]["verdict"] for event in _events(stack, subject)[heard:]]  # type: ignore[index]  # JSON
     assert set(said) <= {"up"}, "a new leader says again what is so, and never anything else"

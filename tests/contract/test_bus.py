@@ -25,7 +25,7 @@ from vipbus.bus import (
     serve,
     streams,
 )
-from vipbus.contracts import HEALTH, MEMBER, Condition, ConfigRefused, Verdict
+from vipbus.contracts import HEALTH, MEMBER, OPINION, Condition, ConfigRefused, Opinion, Verdict
 from vipbus.runtime.life import connect
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings
@@ -399,5 +399,51 @@ def test_a_fault_in_a_callback_ends_the_connection(nats_server: NatsServer) -> N
             async with asyncio.timeout(5):
                 await bus.closed.wait()
             assert "on purpose" in bus.ending
+
+    run(story)
+
+
+def test_a_writer_that_may_not_any_more_writes_nothing(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            follow = bus.follow(HEALTH)
+            await eventually_async(lambda: follow.live, "it is followed")
+            may = False
+            writer = StateWriter(bus, HEALTH, may_write=lambda _key: may)
+            writer.set("a.b", verdict(), trace.record("test"))
+            await eventually_async(lambda: "a.b" in writer.refused, "it is refused here")
+            may = True
+            writer.set("c.d", verdict("down"), trace.record("test"))
+            await eventually_async(lambda: "c.d" in follow.entries, "another is written")
+            assert "a.b" not in follow.entries
+            assert await writer.flushed(1)
+
+    run(story)
+
+
+def test_the_mark_of_a_deleted_key_can_be_one_that_ends(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            changes: list[str] = []
+            follow = bus.follow(OPINION, on_key=changes.append)
+            await eventually_async(lambda: follow.live, "it is followed")
+            opinion = Opinion(
+                virtual_server="vs",
+                real_server="rs",
+                prober="p",
+                verdict="up",
+                cause="test",
+                since=datetime(2026, 1, 1, tzinfo=UTC),
+                lease=1,
+            )
+            writer = StateWriter(bus, OPINION, marker_ttl=1)
+            writer.set(opinion.key, opinion, trace.record("test"))
+            await eventually_async(lambda: opinion.key in follow.entries, "it is written")
+            writer.delete(opinion.key, trace.record("test"))
+            await eventually_async(lambda: opinion.key not in follow.entries, "it is deleted")
+            deleted = follow.revision
+            # the server marks the end of the mark itself, and that mark ends without another
+            await eventually_async(lambda: follow.revision > deleted, "the mark ends")
+            assert changes == [opinion.key] * 3
 
     run(story)

@@ -9,11 +9,14 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.lab.declare import Declaration, RouterSpec
+from tests.lab.declare import Declaration, Instance, RouterSpec
 from tests.lab.guest import direct
 from tests.lab.lab import Lab
 
 TOOLS = ("ip", "ipvsadm", "keepalived", "tcpdump", "tshark")
+_ADVERT_INT = 3.0
+"""Seconds. A killed agent must speak again before its peer stops waiting, and an emulated kernel on a busy
+machine was seen to take 4.5 s to start one; at 1 s the peer waits 3.6 s, at 3 s it waits 10.8 s."""
 _failed = pytest.StashKey[bool]()
 
 
@@ -59,7 +62,10 @@ class _Shared:
 
     def get(self) -> Lab:
         if self._lab is None:
-            declaration = Declaration(routers=(RouterSpec("r1", 150), RouterSpec("r2", 100)))
+            declaration = Declaration(
+                routers=(RouterSpec("r1", 150), RouterSpec("r2", 100)),
+                instances=(Instance(advert_int=_ADVERT_INT),),
+            )
             self._lab = Lab(declaration).__enter__()
             self._lab.start_client()
         return self._lab

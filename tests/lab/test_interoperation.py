@@ -48,6 +48,7 @@ def assert_nothing_refused(lab: Lab) -> None:
             received = router.metric("vrrp-agent", "vipbus_vrrp_advertisements_received_total")
             assert received > 0, "there was something to refuse"
             assert router.metric("vrrp-agent", "vipbus_vrrp_packets_dropped_total") == 0
+            assert router.metric("vrrp-agent", "vipbus_vrrp_advertisements_dropped_total") == 0
             assert router.metric("vrrp-agent", "vipbus_vrrp_address_list_mismatches_total") == 0
         else:
             assert not [line for line in router.log.read_text().splitlines() if REFUSED.search(line)]

@@ -26,7 +26,7 @@ def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="tests.lab.guest", description=__doc__)
     parser.add_argument(
-        "--seconds", type=float, default=900.0, help="end it after this time (default %(default)g)"
+        "--seconds", type=float, default=1500.0, help="end it after this time (default %(default)g)"
     )
     parser.add_argument("--memory", default="2048M", help="of a guest (default %(default)s)")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
