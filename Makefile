@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 PACKAGES := busybox-static dnsmasq-base exim4-daemon-light gcc haproxy iproute2 iputils-ping ipvsadm keepalived \
             kmod knot libc6-dev linux-libc-dev nftables nginx-light openssl procps tcpdump tshark
 
+# Real networks on a machine that is not ours alone: what fails is tried once more, and said (docs/decisions.md, 50)
+AGAIN := --reruns 1 --reruns-delay 1
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -49,12 +52,12 @@ simulate-probers: $(VENV)/.installed ## Replay a seed of the simulation of repli
 
 .PHONY: test-contract
 test-contract: packages $(VENV)/.installed ## Against a real nats-server, real keepalived, real namespaces
-	$(BIN)/pytest -m "not ipvs" tests/contract $(CONTRACT)
+	$(BIN)/pytest $(AGAIN) -m "not ipvs" tests/contract $(CONTRACT)
 
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
-	$(BIN)/pytest tests/lab -m "not ipvs"
-	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest -p no:cacheprovider -m ipvs \
+	$(BIN)/pytest $(AGAIN) tests/lab -m "not ipvs"
+	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest $(AGAIN) -p no:cacheprovider -m ipvs \
 	    tests/lab tests/contract/test_ipvs_kernel.py tests/contract/test_checkers_against_keepalived.py
 
 .PHONY: test-bench
@@ -83,7 +86,7 @@ bench-reaction: packages $(VENV)/.installed ## From a target's close to the verd
 
 .PHONY: test-compose
 test-compose: packages $(VENV)/.installed ## docker compose up, for real; needs a Docker engine
-	$(BIN)/pytest tests/compose
+	$(BIN)/pytest $(AGAIN) tests/compose
 
 .PHONY: test-pythons
 test-pythons: packages ## Unit and contract tests on the other Pythons that are here

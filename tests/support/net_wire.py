@@ -24,6 +24,9 @@ _SETTINGS: Final = {
     # errors are told of every packet, though of "unreachable" routes IPv4 tells five, then one a second
     "ipv4.icmp_ratemask": 0,
     "ipv6.icmp.ratelimit": 0,
+    # and of all hosts together 1,000 a second are told, from a bucket of 50
+    "ipv4.icmp_msgs_per_sec": 1_000_000,
+    "ipv4.icmp_msgs_burst": 1_000_000,
 }
 _REJECTED: Final = """
 table inet net {
