@@ -12,15 +12,21 @@ from vipbus.contracts import (
     ConfigAccepted,
     ConfigRefused,
     DestinationSuspected,
+    DrainBegun,
+    DrainEnded,
     DriftRepaired,
     DualMasterOver,
     DualMasterSeen,
     HandedOver,
+    NotifyFailed,
     ObjectRestored,
     PoolHeld,
     PoolReleased,
+    QuorumChanged,
     ServiceRestarted,
+    SettingChanged,
     SteppedDown,
+    SyncDaemonChanged,
     TrackChanged,
 )
 
@@ -106,6 +112,52 @@ def _suspected(event: DestinationSuspected) -> str:
     )
 
 
+def _quorum(event: QuorumChanged) -> str:
+    pool = f"{event.router} {from_token(event.virtual_server)}"
+    weight = f"weight {event.weight}, quorum {event.quorum}"
+    if event.hysteresis:
+        weight += f", hysteresis {event.hysteresis}"
+    if event.met:
+        return f"{pool} has its quorum ({weight}): {event.cause}"
+    instead = f"; {from_token(event.sorry_server)} serves instead" if event.sorry_server else ""
+    return f"{pool} has lost its quorum ({weight}){instead}: {event.cause}"
+
+
+def _drain_begun(event: DrainBegun) -> str:
+    return (
+        f"{event.router} drains {from_token(event.real_server)} of {from_token(event.virtual_server)}, "
+        f"{count(event.connections, 'connection')}, until {event.until} at the latest: {event.cause}"
+    )
+
+
+def _drain_ended(event: DrainEnded) -> str:
+    where = f"{event.router} {from_token(event.real_server)} of {from_token(event.virtual_server)}"
+    if event.outcome == "cancelled":
+        return f"{where} drains no more: it is in the configuration again"
+    if event.outcome == "empty":
+        return f"{where} is drained and gone"
+    return f"{where} is gone at its drain's end, with {count(event.connections, 'connection')}"
+
+
+def _daemon(event: SyncDaemonChanged) -> str:
+    if not event.running:
+        return f"{event.router} connection sync is stopped: {event.cause}"
+    return (
+        f"{event.router} connection sync runs as {' and '.join(event.running)} on {event.interface}, "
+        f"id {event.sync_id}: {event.cause}"
+    )
+
+
+def _setting(event: SettingChanged) -> str:
+    if event.set:
+        return f"{event.router} {event.name} is set to {event.value}, was {event.before}"
+    return f"{event.router} {event.name} is {event.before} and should be {event.value}"
+
+
+def _notify_failed(event: NotifyFailed) -> str:
+    return f"{event.router} {from_token(event.virtual_server)} {event.program}: {event.reason}"
+
+
 EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (DriftRepaired, _drift),
     (ConfigAccepted, _accepted),
@@ -122,5 +174,11 @@ EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (PoolHeld, _held),
     (PoolReleased, _released),
     (DestinationSuspected, _suspected),
+    (QuorumChanged, _quorum),
+    (DrainBegun, _drain_begun),
+    (DrainEnded, _drain_ended),
+    (SyncDaemonChanged, _daemon),
+    (SettingChanged, _setting),
+    (NotifyFailed, _notify_failed),
 )
 """How each event is said."""

@@ -31,7 +31,7 @@ RegexOption = Literal[
 ]
 
 
-class CheckBase(msgspec.Struct, frozen=True, kw_only=True):
+class CheckBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What every check has: where it goes, from where, and when."""
 
     address: str

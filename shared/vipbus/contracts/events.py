@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -190,6 +190,83 @@ class DestinationSuspected(Event, frozen=True, kw_only=True):
     inactive: int
 
 
+class QuorumChanged(Event, frozen=True, kw_only=True):
+    """A pool's weight reached its quorum, or fell below it (keepalived.conf(5), quorum and hysteresis)."""
+
+    aggregate: ClassVar[str] = "pool"
+    verb: ClassVar[str] = "quorum-changed"
+    virtual_server: str
+    met: bool
+    weight: int
+    """Of all that is up."""
+    quorum: int
+    hysteresis: int
+    sorry_server: str = ""
+    """The token of what serves now instead; empty: none."""
+    cause: str
+
+
+class DrainBegun(Event, frozen=True, kw_only=True):
+    """A real server left the configuration and takes no new connections; it goes when its last has ended."""
+
+    aggregate: ClassVar[str] = "destination"
+    verb: ClassVar[str] = "drain-begun"
+    virtual_server: str
+    real_server: str
+    connections: int
+    until: str
+    """RFC 3339: when it goes at the latest."""
+    cause: str
+
+
+class DrainEnded(Event, frozen=True, kw_only=True):
+    """A drain is over."""
+
+    aggregate: ClassVar[str] = "destination"
+    verb: ClassVar[str] = "drain-ended"
+    virtual_server: str
+    real_server: str
+    outcome: Literal["empty", "deadline", "cancelled"]
+    """cancelled: it is in the configuration again."""
+    connections: int
+    """That it still had."""
+
+
+class SyncDaemonChanged(Event, frozen=True, kw_only=True):
+    """The kernel's connection synchronisation was started, stopped, or changed direction."""
+
+    aggregate: ClassVar[str] = "table"
+    verb: ClassVar[str] = "sync-daemon-changed"
+    running: tuple[Literal["master", "backup"], ...]
+    """What runs now."""
+    interface: str
+    sync_id: int
+    cause: str
+
+
+class SettingChanged(Event, frozen=True, kw_only=True):
+    """A kernel setting was set, or found to be another than was asked for."""
+
+    aggregate: ClassVar[str] = "table"
+    verb: ClassVar[str] = "setting-changed"
+    name: str
+    before: str
+    value: str
+    set: bool
+    """False: it was only looked at, and is wrong."""
+
+
+class NotifyFailed(Event, frozen=True, kw_only=True):
+    """A program of a real server or a quorum could not be run, or failed."""
+
+    aggregate: ClassVar[str] = "pool"
+    verb: ClassVar[str] = "notify-failed"
+    virtual_server: str
+    program: str
+    reason: str
+    """``exit status 1``, ``killed by SIGSEGV``, ``no such file``."""
+
+
 EVENTS: tuple[type[Event], ...] = (
     DriftRepaired,
     ConfigAccepted,
@@ -206,5 +283,11 @@ EVENTS: tuple[type[Event], ...] = (
     PoolHeld,
     PoolReleased,
     DestinationSuspected,
+    QuorumChanged,
+    DrainBegun,
+    DrainEnded,
+    SyncDaemonChanged,
+    SettingChanged,
+    NotifyFailed,
 )
 """Every event there is."""

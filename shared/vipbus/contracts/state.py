@@ -6,13 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from vipbus.contracts.config import ForwardingMethod, Protocol
+from vipbus.contracts.checks import Mark
+from vipbus.contracts.config import Protocol, Threshold
 from vipbus.contracts.limits import Counter, Name, Port, Time, Weight
-from vipbus.contracts.tokens import name_token
+from vipbus.contracts.pools import ForwardingMethod, SchedulerFlag, Tunnel
+from vipbus.contracts.tokens import name_token, virtual_server_words
+from vipbus.contracts.vrrp_objects import Family
 
 RoleName = Literal["active", "backup", "fault", "stopped"]
 VerdictName = Literal["up", "down", "unknown"]
-Standby = Literal["clear", "warm"]
 OperatorStateName = Literal["drain", "disable"]
 """drain: established connections go on, new ones go elsewhere (weight 0). disable: out of the table."""
 
@@ -145,13 +147,34 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.virtual_server}.{self.real_server}"
 
 
-class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """A real server as the kernel has it (ipvsadm(8)); a weight of 0 receives no new connections."""
+DestinationReason = Literal["", "draining", "inhibited", "sorry", "held"]
+"""Why a destination stands there, where it is no plain member: what drains has left the configuration, what
+is inhibited is down, the sorry server stands in for the pool, and ``hold_below`` keeps what is held."""
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A real server as the kernel has it (ipvsadm(8)); a weight of 0 receives no new connections.
+
+    Where ``weight`` comes from: ``configured``, or ``checked`` if a check says another; at ``ramp`` percent
+    of it in a slow start; 0 by an operator's drain, a failure that is inhibited, or a drain's end.
+    """
 
     address: str
     port: Port
     weight: Weight
     forwarding: ForwardingMethod
+    tunnel: Tunnel | None = None
+    upper_threshold: Threshold = 0
+    lower_threshold: Threshold = 0
+    configured: Weight | None = None
+    """None: it is in no configuration any more."""
+    checked: Weight | None = None
+    """What dynamic checks make of the configured weight; None: nothing."""
+    ramp: Annotated[int, msgspec.Meta(ge=0, le=100)] = 100
+    operator: Literal["", "drain", "disable"] = ""
+    reason: DestinationReason = ""
+    until: Time | None = None
+    """When a drain ends at the latest."""
 
 
 class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="virtual-server"):
@@ -159,10 +182,18 @@ class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="k
 
     router: Name
     virtual_server: str
-    address: str
-    port: Port
-    protocol: Protocol
+    address: str = ""
+    """Empty: a firewall mark."""
+    port: Port = 0
+    protocol: Protocol = "TCP"
+    mark: Mark = 0
+    family: Family = 4
+    """Of a firewall mark."""
     scheduler: str
+    scheduler_flags: tuple[SchedulerFlag, ...] = ()
+    persistence_timeout: Counter = 0
+    """Seconds; 0: none."""
+    one_packet: bool = False
     programmed: bool
     """False: the kernel holds no such service (a standby with a clear table, or a failure)."""
     destinations: tuple[Destination, ...]
@@ -174,9 +205,18 @@ class VirtualServerTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="k
     error: str = ""
     held: tuple[str, ...] = ()
     """Tokens of real servers that are down and stand in the table all the same, by ``hold_below``."""
+    quorum: bool = True
+    """False: the pool has lost its quorum."""
+    live_weight: Counter = 0
+    """What the quorum is compared with: the weights of all that is up."""
 
     keys: ClassVar[str] = "<router>.virtual-server.<virtual-server>"
     """How `key` is built."""
+
+    @property
+    def words(self) -> str:
+        """How people name the virtual server: ``10.9.0.1:80 TCP``, ``FWM 7``."""
+        return virtual_server_words(self.address, self.port, self.protocol, self.mark, self.family)
 
     @property
     def key(self) -> str:

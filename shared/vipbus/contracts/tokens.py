@@ -10,6 +10,7 @@ import re
 
 _UNSAFE = re.compile(r"[^a-z0-9_-]")
 _IPV4 = re.compile(r"^(\d+-\d+-\d+-\d+)_(\d+)(?:_([a-z]+))?$")
+_MARK = re.compile(r"^fwm-(\d+)_ipv([46])$")
 _IPV6 = re.compile(r"^([0-9a-f-]*-[0-9a-f-]*-[0-9a-f-]*)_(\d+)(?:_([a-z]+))?$")
 
 
@@ -34,8 +35,22 @@ def virtual_server_token(address: str, port: int, protocol: str) -> str:
     return f"{address_token(address, port)}_{protocol.lower()}"
 
 
+def mark_token(mark: int, family: int) -> str:
+    """Write a firewall mark's virtual server as one token: ``fwm-7_ipv4``; the family is 4 or 6."""
+    return f"fwm-{mark}_ipv{family}"
+
+
+def virtual_server_words(address: str, port: int, protocol: str, mark: int = 0, family: int = 4) -> str:
+    """Name a virtual server as people do: ``10.9.0.1:80 TCP``, ``[fd00::1]:80 TCP``, ``FWM 7 IPv6``."""
+    if mark:
+        return f"FWM {mark}{' IPv6' if family == 6 else ''}"
+    return f"[{address}]:{port} {protocol}" if ":" in address else f"{address}:{port} {protocol}"
+
+
 def token_in_words(token: str) -> str:
-    """Write an address's token as people do, ``10.9.0.1:80 TCP``; empty for what is no such token."""
+    """Write a server's token as people do, ``10.9.0.1:80 TCP``; empty for what is no such token."""
+    if match := _MARK.match(token):
+        return virtual_server_words("", 0, "", int(match[1]), int(match[2]))
     if match := _IPV4.match(token):
         text = f"{match[1].replace('-', '.')}:{match[2]}"
     elif match := _IPV6.match(token):

@@ -10,6 +10,7 @@ import msgspec
 from vipbus.contracts import (
     ConfigDocument,
     Head,
+    IpvsSettings,
     RealServer,
     SyncGroup,
     TrackFile,
@@ -35,6 +36,8 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     vrrp: VrrpConfiguration
     virtual_servers: tuple[VirtualServer, ...]
     real_servers: tuple[RealServer, ...]
+    ipvs: IpvsSettings | None = None
+    """None: nothing was said of the table as a whole."""
     trace: TraceContext | None = None
     """Of the head's write."""
 
@@ -109,6 +112,7 @@ def _whole_revision(
         vrrp=vrrp_configuration(head.router, head.revision, values),
         virtual_servers=tuple(value for value in values if isinstance(value, VirtualServer)),
         real_servers=tuple(value for value in values if isinstance(value, RealServer)),
+        ipvs=next((value for value in values if isinstance(value, IpvsSettings)), None),
         trace=head_entry.trace,
     )
 

@@ -23,20 +23,26 @@ from vipbus.contracts import (
     ConfigAccepted,
     ConfigRefused,
     DestinationSuspected,
+    DrainBegun,
+    DrainEnded,
     DriftRepaired,
     DualMasterOver,
     DualMasterSeen,
     Event,
     HandedOver,
     InstanceTable,
+    NotifyFailed,
     ObjectRestored,
     OperatorState,
     PoolHeld,
     PoolReleased,
     Program,
+    QuorumChanged,
     ServiceRestarted,
+    SettingChanged,
     StaticAddress,
     SteppedDown,
+    SyncDaemonChanged,
     SyncGroup,
     TrackChanged,
     TrackFile,
@@ -288,6 +294,62 @@ HAPPENED: list[tuple[Event, str]] = [
             router="router-a", virtual_server="10-9-0-1_80_tcp", real_server="10-9-0-21_80", inactive=40
         ),
         "router-a suspects 10.9.0.21:80 of 10.9.0.1:80 TCP: 40 inactive connections and no active one",
+    ),
+    (
+        QuorumChanged(
+            router="router-a",
+            virtual_server="fwm-7_ipv6",
+            met=False,
+            weight=1,
+            quorum=3,
+            hysteresis=1,
+            sorry_server="10-9-0-9_80",
+            cause="10.9.0.21:80 is down",
+        ),
+        (
+            "router-a FWM 7 IPv6 has lost its quorum (weight 1, quorum 3, hysteresis 1); 10.9.0.9:80 serves "
+            "instead: 10.9.0.21:80 is down"
+        ),
+    ),
+    (
+        DrainBegun(
+            router="router-a",
+            virtual_server="10-9-0-1_80_tcp",
+            real_server="10-9-0-21_80",
+            connections=2,
+            until="2026-01-01T00:05:00Z",
+            cause="revision 2",
+        ),
+        (
+            "router-a drains 10.9.0.21:80 of 10.9.0.1:80 TCP, 2 connections, until 2026-01-01T00:05:00Z at the "
+            "latest: revision 2"
+        ),
+    ),
+    (
+        DrainEnded(
+            router="router-a",
+            virtual_server="10-9-0-1_80_tcp",
+            real_server="10-9-0-21_80",
+            outcome="deadline",
+            connections=1,
+        ),
+        "router-a 10.9.0.21:80 of 10.9.0.1:80 TCP is gone at its drain's end, with 1 connection",
+    ),
+    (
+        SyncDaemonChanged(
+            router="router-a", running=("master",), interface="eth0", sync_id=51, cause="VI_1 is active"
+        ),
+        "router-a connection sync runs as master on eth0, id 51: VI_1 is active",
+    ),
+    (
+        SettingChanged(router="router-a", name="net.ipv4.ip_forward", before="0", value="1", set=True),
+        "router-a net.ipv4.ip_forward is set to 1, was 0",
+    ),
+    (
+        NotifyFailed(
+            router="router-a", virtual_server="10-9-0-1_80_tcp", program="/bin/up", reason="exit status 1"
+        ),
+        "router-a 10.9.0.1:80 TCP /bin/up: exit status 1",
     ),
 ]
 
