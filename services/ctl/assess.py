@@ -174,6 +174,8 @@ def _virtual_servers(
     return tuple(
         VirtualServerReport(
             id=identity,
+            words=virtual_server.words,
+            mark=virtual_server.mark,
             address=virtual_server.address,
             port=virtual_server.port,
             protocol=virtual_server.protocol,

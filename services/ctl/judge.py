@@ -25,7 +25,7 @@ def _warnings(report: Report) -> Iterator[str]:
     """Say each warning once, whatever number of pools the real server is in."""
     where: dict[tuple[str, str], list[str]] = {}
     for virtual_server in report.virtual_servers:
-        name = f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}"
+        name = virtual_server.words
         for found in virtual_server.real_servers:
             if found.warning:
                 which = (endpoint(found.address, found.port), found.warning)
@@ -175,7 +175,7 @@ def _tables(report: Report) -> Iterator[str]:
 
 def _pool(virtual_server: VirtualServerReport) -> Iterator[str]:
     # what an operator takes out may well be down: that is why
-    name = f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}"
+    name = virtual_server.words
     bad = [found for found in virtual_server.real_servers if found.verdict != "up" and found.operator is None]
     if not bad:
         if virtual_server.real_servers and all(found.operator for found in virtual_server.real_servers):

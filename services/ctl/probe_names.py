@@ -122,7 +122,7 @@ def replica_named(name: str, there: Collection[str]) -> str:
 
 def virtual_server_words(server: VirtualServer) -> str:
     """Name a virtual server as reports do: ``10.9.0.1:80 TCP``."""
-    return f"{endpoint(server.address, server.port)} {server.protocol}"
+    return server.words
 
 
 def real_server_words(server: RealServer) -> str:

@@ -92,7 +92,7 @@ def _virtual_server(virtual_server: VirtualServerReport, report: Report) -> Iter
     yield ""
     persistence = virtual_server.persistence_timeout
     kept = f", persistence {persistence} s" if persistence is not None else ""
-    name = f"{endpoint(virtual_server.address, virtual_server.port)} {virtual_server.protocol}"
+    name = virtual_server.words
     yield from wrapped(
         f"virtual server {name}, {virtual_server.scheduler}, {virtual_server.forwarding}{kept}", 0, INDENT
     )

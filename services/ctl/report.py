@@ -128,9 +128,13 @@ class VirtualServerReport(msgspec.Struct, frozen=True, kw_only=True):
     """A virtual server: its pool, and its table on each router that has it."""
 
     id: str
+    words: str
+    """How people name it: ``10.9.0.1:80 TCP``, ``FWM 7``."""
     address: str
+    """Empty: it is a firewall mark."""
     port: int
     protocol: Protocol
+    mark: int = 0
     scheduler: str
     forwarding: ForwardingMethod
     persistence_timeout: int | None

@@ -9,6 +9,7 @@ from ctl.words import OPERATED, count, endpoint, from_token, listed
 from vipbus.contracts import (
     Head,
     InstanceTable,
+    IpvsSettings,
     OperatorState,
     RealServer,
     Role,
@@ -43,7 +44,7 @@ def _operator(said: OperatorState) -> str:
 
 
 def _table(table: VirtualServerTable) -> str:
-    what = f"{table.router} {endpoint(table.address, table.port)} {table.protocol}"
+    what = f"{table.router} {table.words}"
     if table.error:
         return f"{what} failed: {table.error}"
     if not table.programmed:
@@ -80,8 +81,7 @@ def _instance(instance: VrrpInstance) -> str:
 
 
 def _virtual_server(server: VirtualServer) -> str:
-    where = f"{endpoint(server.address, server.port)} {server.protocol}"
-    return f"{server.router} virtual server {where}, {server.scheduler}, {server.forwarding}"
+    return f"{server.router} virtual server {server.words}, {server.scheduler}, {server.forwarding}"
 
 
 def _real_server(server: RealServer) -> str:
@@ -119,6 +119,13 @@ def _settings(settings: VrrpSettings) -> str:
     return f"{settings.router} settings of vrrp-agent" + (f", {found}" if found else "")
 
 
+def _ipvs_settings(settings: IpvsSettings) -> str:
+    daemon = settings.sync_daemon
+    found = [f"connection sync on {daemon.interface}"] if daemon is not None else []
+    found += [count(len(settings.sysctls), "kernel setting")] if settings.sysctls else []
+    return f"{settings.router} settings of ipvs-programmer" + "".join(f", {each}" for each in found)
+
+
 STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (Role, _role),
     (Verdict, _verdict),
@@ -132,6 +139,7 @@ STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (TrackFile, _file),
     (TrackProcess, _process),
     (VrrpSettings, _settings),
+    (IpvsSettings, _ipvs_settings),
     (VirtualServer, _virtual_server),
     (RealServer, _real_server),
 )

@@ -31,6 +31,7 @@ from vipbus.contracts import (
     Event,
     HandedOver,
     InstanceTable,
+    IpvsSettings,
     NotifyFailed,
     ObjectRestored,
     OperatorState,
@@ -42,6 +43,7 @@ from vipbus.contracts import (
     SettingChanged,
     StaticAddress,
     SteppedDown,
+    SyncDaemon,
     SyncDaemonChanged,
     SyncGroup,
     TrackChanged,
@@ -216,6 +218,11 @@ STATES = [
     ),
     (
         "config",
+        IpvsSettings(router="router-a", sync_daemon=SyncDaemon(interface="eth0")),
+        "router-a settings of ipvs-programmer, connection sync on eth0",
+    ),
+    (
+        "config",
         real_server("router-a", "10.9.0.21"),
         "router-a real server 10.9.0.21:80 of 10.9.0.1:80 TCP, weight 1, 1 check",
     ),
@@ -321,8 +328,8 @@ HAPPENED: list[tuple[Event, str]] = [
             cause="revision 2",
         ),
         (
-            "router-a drains 10.9.0.21:80 of 10.9.0.1:80 TCP, 2 connections, until 2026-01-01T00:05:00Z at the "
-            "latest: revision 2"
+            "router-a drains 10.9.0.21:80 of 10.9.0.1:80 TCP, 2 connections, until 2026-01-01T00:05:00Z at "
+            "the latest: revision 2"
         ),
     ),
     (
