@@ -58,11 +58,6 @@ class Opinions:
             bus, OPINION, follow, may_write=lambda _key: in_touch(), marker_ttl=_MARKER_TTL
         )
 
-    @property
-    def revision(self) -> int:
-        """How far the bucket was read."""
-        return self._follow.revision
-
     def of(self, key: str, voters: Sequence[str]) -> dict[str, Entry[Opinion]]:
         """Find the opinions of a target that count, by the token of their prober."""
         found = {}
@@ -116,8 +111,8 @@ class Opinions:
         )
         return True
 
-    def refused(self) -> bool:
-        """Forget what could not be written, so that it is said anew; True if anything was."""
+    def refused(self) -> set[str]:
+        """Forget what could not be written, so that it is said anew; give its keys."""
         return self._said.refused()
 
     def tidy(self, voted: Collection[str], leads: Callable[[str], bool]) -> None:

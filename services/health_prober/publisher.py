@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from health_prober import metrics
 from health_prober.conclusion import Conclusion, conclude, difference, is_news, verdict_of
 from health_prober.judgement import Finding, Judgement, said_by_checks
 from health_prober.said import Said
-from health_prober.votes import counted
+from health_prober.tally import Tally
+from health_prober.votes import counted, target_of
 from vipbus.contracts import HEALTH, Verdict, name_token, token_in_words
 from vipbus.telemetry import trace
 
@@ -74,8 +74,14 @@ class Publisher:
         self._token = token
         self._wake = wake
         self._later: dict[str, asyncio.TimerHandle] = {}
-        self._unsaid = False
-        self._audited = (-1, -1)
+        self._everything_is_doubtful = True
+        self._doubtful: set[str] = set()
+        """Keys that the next audit looks at."""
+        self._untidy = True
+        """Whether opinions may stand that nobody holds any more."""
+        self._uncleared = True
+        """Whether verdicts may stand of what is not configured any more."""
+        self._tally = Tally()
         self.split: frozenset[str] = frozenset()
         """Keys of led targets whose verdict stays for want of a majority, as of the last audit."""
         self._split: set[str] = set()
@@ -110,40 +116,59 @@ class Publisher:
 
     def heard(self, key: str) -> None:
         """Count again: another replica's opinion of this target has changed."""
+        self._untidy = True
         if key in self._book.voted:
             self._judge(key)
 
+    def read(self, key: str) -> None:
+        """Note that what stands of a target was written anew, by whomever; the next audit looks at it."""
+        self._doubtful.add(key)
+
     def audit(self, everything: Callable[[], Collection[str] | None]) -> set[str]:
-        """Compare everything with what stands; return the keys of which another replica knows better.
+        """Compare what may have changed with what stands; return the keys of which another knows better.
 
         ``everything`` gives the keys of every checked real server there is, None where that is not known for
-        sure: then nothing is cleared up. Costs nothing while the buckets do not change.
+        sure: then nothing is cleared up.
         """
-        refused = self._said.refused() | self._opinions.refused()
-        read = (self._health.revision, self._opinions.revision)
-        if not self._unsaid and not refused and read == self._audited:
-            return set()
-        self._unsaid = False
-        self._audited = read
-        self._split &= self._book.targets.keys()
-        for key in self._book.voted:
+        whole, self._everything_is_doubtful = self._everything_is_doubtful, False
+        doubtful, self._doubtful = self._doubtful, set()
+        doubtful |= self._said.refused()
+        doubtful.update(map(target_of, self._opinions.refused()))
+        if whole:
+            doubtful = self._book.targets.keys() | self._health.entries.keys()
+            self._split &= self._book.targets.keys()
+            self._tally.clear()
+            self._uncleared = True
+        for key in doubtful if self._book.voted else ():
             self._say_opinion(key)
-        self._opinions.tidy(self._book.voted, self._may_write)
-        doubtful = {key for key in self._book.targets if self._judge(key)}
-        known = everything()
-        if known is not None:
-            for key in sorted(self._health.entries.keys() - set(known)):
-                if self._may_write(key) and self._said.standing(key) is not None:
-                    log.info(
-                        "%s is not configured or not checked any more: its verdict is removed", _named(key)
-                    )
-                    self._say(key, None, trace.record("remove verdict"))
-        self._measure()
-        return doubtful
+        if whole or self._untidy:
+            self._untidy = False
+            self._opinions.tidy(self._book.voted, self._may_write)
+        better = {key for key in doubtful if key in self._book.targets and self._judge(key)}
+        self._clear_up(doubtful, everything)
+        self._tally.show(len(self._split))
+        self.split = frozenset(self._split)
+        return better
 
     def again(self) -> None:
         """Make the next audit a whole one: what is led, known or allowed has changed."""
-        self._unsaid = True
+        self._everything_is_doubtful = True
+
+    def _clear_up(self, keys: Collection[str], everything: Callable[[], Collection[str] | None]) -> None:
+        """Remove the verdicts on what is not configured any more."""
+        known = everything()
+        if known is None:
+            self._uncleared = True
+            return
+        if self._uncleared:
+            self._uncleared = False
+            keys = self._health.entries.keys()
+        for key in sorted(key for key in keys if key not in known):
+            if self._said.standing(key) is None:
+                continue
+            if self._may_write(key):
+                log.info("%s is not configured or not checked any more: its verdict is removed", _named(key))
+                self._say(key, None, trace.record("remove verdict"))
 
     def keep_only(self, mine: Callable[[str], bool]) -> None:
         """Forget what was said of keys that another replica speaks for now."""
@@ -170,7 +195,7 @@ class Publisher:
         if key in self._book.voted and not self._opinions.say(
             self._book.targets[key], self._book.judgement(key)
         ):
-            self._unsaid = True
+            self._doubtful.add(key)
 
     def _judge(self, key: str) -> bool:
         """Say a key's verdict if another one stands; True if what stands is to be taken over instead."""
@@ -179,7 +204,13 @@ class Publisher:
             timer.cancel()
         electorate = self._electorate(key)
         if electorate is None or electorate.leader != self._me:
+            self._tally.leave(key)
             return False
+        better = self._judge_as_leader(key, electorate)
+        self._tally.note(key, self._said.standing(key))
+        return better
+
+    def _judge_as_leader(self, key: str, electorate: Electorate) -> bool:
         target, judgement, standing = (
             self._book.targets[key],
             self._book.judgement(key),
@@ -206,7 +237,7 @@ class Publisher:
         if not is_news(conclusion, standing):
             return False
         if not self._may_write(key):
-            self._unsaid = True
+            self._doubtful.add(key)
             return False
         if not electorate.several and self._knows_less(judgement, conclusion, key):
             return True
@@ -234,7 +265,7 @@ class Publisher:
 
     def _due(self, key: str) -> None:
         self._later.pop(key, None)
-        self.again()
+        self._doubtful.add(key)
         self._wake()
 
     def _say(self, key: str, verdict: Verdict | None, parent: TraceContext | None) -> None:
@@ -258,26 +289,6 @@ class Publisher:
                 log.info("%s is still %s, but %s", _named(key), verdict.verdict, difference(before, verdict))
         context = trace.record(f"publish {_TEMPLATE}", parent=parent, kind="producer", attributes=attributes)
         self._said.say(key, verdict, context)
-
-    def _measure(self) -> None:
-        """Set what operators see of the targets that are led here."""
-        verdicts: Counter[str] = Counter({"up": 0, "down": 0, "unknown": 0})
-        damped = minority = 0
-        for key in self._book.targets:
-            electorate = self._electorate(key)
-            if electorate is None or electorate.leader != self._me:
-                continue
-            standing = self._said.standing(key)
-            verdicts["unknown" if standing is None else standing.verdict] += 1
-            if standing is not None:
-                damped += standing.damped
-                minority += len(standing.minority)
-        for name, number in verdicts.items():
-            metrics.VERDICTS.set(number, verdict=name)
-        metrics.DAMPED.set(damped)
-        metrics.MINORITY.set(minority)
-        metrics.SPLIT.set(len(self._split))
-        self.split = frozenset(self._split)
 
     # ---- asked by the writer
 

@@ -77,12 +77,12 @@ class Said(Generic[T]):
         else:
             self._writer.set(key, value, trace)
 
-    def refused(self) -> bool:
-        """Forget what could not be written, so that it is judged anew; True if anything was."""
-        keys = [key for key in self._writer.refused if key in self._said]
+    def refused(self) -> set[str]:
+        """Forget what could not be written, so that it is judged anew; give the keys."""
+        keys = {key for key in self._writer.refused if key in self._said}
         for key in keys:
             self._forget(key)
-        return bool(keys)
+        return keys
 
     def keep_only(self, mine: Callable[[str], bool]) -> None:
         """Forget what was said of keys that another replica speaks for now."""

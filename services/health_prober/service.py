@@ -60,6 +60,7 @@ class Prober:
         self._alone = False
         self._health_was_live = False
         self._members: frozenset[str] | None = None
+        self._leases_taken: dict[str, int] = {}
         self._revisions = Revisions()
         self._targets: dict[str, Target] = {}
         self._electorates = sharing.Electorates()
@@ -70,9 +71,10 @@ class Prober:
             CONFIG, on_change=self._note_config, saved=life.settings.state_dir / "health-prober.config.json"
         )
         self._member = bus.follow(MEMBER, on_change=self._wake.set)
-        self._health = bus.follow(HEALTH, on_change=self._note_health)
+        self._health = bus.follow(HEALTH, on_key=self._note_verdict, on_change=self._note_health)
         self._opinion = bus.follow(OPINION, on_key=self._note_opinion, on_change=self._note_opinions)
         self._opinion_was_live = False
+        self._pictures = 0
         self._lease = Lease(
             bus,
             prober,
@@ -155,8 +157,12 @@ class Prober:
         self._config_changed = True
         self._wake.set()
 
+    def _note_verdict(self, key: str) -> None:
+        self._publisher.read(key)
+
     def _note_health(self) -> None:
         # a verdict that someone else wrote is looked at with the next renewal of the lease
+        self._note_pictures()
         if self._health.live != self._health_was_live:
             self._wake.set()
 
@@ -164,9 +170,15 @@ class Prober:
         self._publisher.heard(target_of(key))
 
     def _note_opinions(self) -> None:
+        self._note_pictures()
         if self._opinion.live != self._opinion_was_live:
             self._opinion_was_live = self._opinion.live
             self._wake.set()
+
+    def _note_pictures(self) -> None:
+        if (pictures := self._health.pictures + self._opinion.pictures) != self._pictures:
+            self._pictures = pictures
+            self._publisher.again()
 
     def _note_lease(self) -> None:
         self._life.readiness.done(LEASE)
@@ -213,6 +225,10 @@ class Prober:
         members = self._membership()
         health_is_news = self._health.live and not self._health_was_live
         self._health_was_live = self._health.live
+        if (leases := self._taken()) != self._leases_taken:
+            # opinions count from the taking of their prober's lease
+            self._leases_taken = leases
+            self._publisher.again()
         if members is not None and (stale or health_is_news or members != self._members):
             self._share(members)
         else:
@@ -300,6 +316,9 @@ class Prober:
             and self._lease.held
             and self._me in self._member.entries
         )
+
+    def _taken(self) -> dict[str, int]:
+        return {key: entry.value.taken or entry.revision for key, entry in self._member.entries.items()}
 
     def _leases(self) -> dict[str, int]:
         if not self._member.live:

@@ -70,6 +70,8 @@ class Follow(Generic[T]):
         """True while what is here is what the bus has; False while it is only the last that was known."""
         self.known = False
         """True once a whole picture was read, from the bus or from the file."""
+        self.pictures = 0
+        """How many whole pictures were read: a new one tells of no single key (`Bus.follow`, ``on_key``)."""
         self.revision = 0
         """The bucket's revision that was read last, deletions and expiries included; 0 before any."""
         self.malformed: dict[str, str] = {}
@@ -193,6 +195,7 @@ class Follow(Generic[T]):
         self.removed = self._incoming_removed
         self.revision = self._incoming_revision
         self.live = self.known = True
+        self.pictures += 1
         self._changed()
 
     def _changed(self) -> None:

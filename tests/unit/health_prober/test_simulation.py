@@ -71,8 +71,8 @@ WRONG = (
     Wrong("does not tidy up", opinions.Opinions, "tidy", lambda *_: None, 0),
     Wrong("names no minority", votes, "_votes", lambda _said: (), 7),
     Wrong("overwrites its successor", publisher.Publisher, "_may_replace", lambda *_: True, 68),
-    Wrong("writes when its lease is over", publisher.Publisher, "_may_still_write", lambda *_: True, 228),
-    Wrong("takes every lease for held", Lease, "held", property(lambda _self: True), 228),
+    Wrong("writes when its lease is over", publisher.Publisher, "_may_still_write", lambda *_: True, 307),
+    Wrong("takes every lease for held", Lease, "held", property(lambda _self: True), 323),
     Wrong("does not look again", publisher.Publisher, "again", lambda _self: None, 3),
 )
 

@@ -40,7 +40,7 @@ class SimulatedFollow:
         on_key: Callable[[str], None],
     ) -> None:
         self.live = self.known = False
-        self.revision = 0
+        self.pictures = self.revision = 0
         self.entries: dict[str, Entry[Any]] = {}
         self.bucket = bucket
         self.connection = -1
@@ -58,6 +58,7 @@ class SimulatedFollow:
             self._take(change)
         self.revision = held.revision
         self.live = self.known = True
+        self.pictures += 1
         self._on_change()
 
     def hear(self, change: Change) -> None:
