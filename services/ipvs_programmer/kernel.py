@@ -9,6 +9,8 @@ from typing import Protocol
 
 import msgspec
 
+from ipvs_programmer.counters import PoolStatistics
+from ipvs_programmer.namespace import Daemon, DaemonState, KernelInfo, Timeouts
 from ipvs_programmer.plan import AddService, EditService, Operation
 from ipvs_programmer.table import Counts, DestinationKey, Key, Pool
 
@@ -39,6 +41,15 @@ class UnsureError(KernelError):
     """What became of the last operations is unknown: read the table before anything else."""
 
 
+class RequestError(KernelError):
+    """The kernel refused something that is no operation on the table."""
+
+    def __init__(self, what: str, number: int, text: str = "") -> None:
+        super().__init__(f"{what}: {text or os.strerror(number)}")
+        self.number = number
+        """An errno."""
+
+
 class Failure(msgspec.Struct, frozen=True):
     """An operation that the kernel refused; the others of its batch were done."""
 
@@ -57,7 +68,12 @@ class Failure(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         if isinstance(self.operation, AddService | EditService):
-            scheduler = self.operation.service.scheduler
+            scheduler, engine = self.operation.service.scheduler, self.operation.service.engine
+            if self.number == errno.ENOENT and engine:
+                return (
+                    f"the kernel has no scheduler {scheduler} or no persistence engine {engine}: "
+                    f"modprobe ip_vs_{scheduler}, modprobe ip_vs_pe_{engine}"
+                )
             if self.number == errno.ENOENT:
                 return f"the kernel has no scheduler {scheduler}: modprobe ip_vs_{scheduler}"
             if self.number == errno.EAFNOSUPPORT:
@@ -88,4 +104,75 @@ class Kernel(Protocol):
         Raises:
             UnsureError: what became of them is unknown.
             KernelError: none was done.
+        """
+
+    def flush(self) -> None:
+        """Remove every service, foreign ones too.
+
+        Raises:
+            UnsureError: what became of it is unknown.
+            KernelError: it was not done.
+        """
+
+    def statistics(self, keys: Collection[Key] | None = None) -> dict[Key, PoolStatistics]:
+        """Read the counters of the whole table or of these services; one that is not there is left out.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+
+    def zero(self, key: Key | None = None) -> None:
+        """Set the counters of a service and its destinations, or all counters, to zero.
+
+        Raises:
+            KernelError: they are as they were; a `RequestError` with ESRCH where there is no such service.
+        """
+
+    def daemons(self) -> tuple[Daemon, ...]:
+        """Read which connection-sync daemons run: none, one or both.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+
+    def start_daemon(self, daemon: Daemon) -> None:
+        """Start a connection-sync daemon.
+
+        Raises:
+            RequestError: the kernel refused: EEXIST, one of that state runs; ENODEV, no such interface;
+                EINVAL, also while a destination's family is not its service's.
+            UnsureError: what became of it is unknown.
+            KernelError: it was not done.
+        """
+
+    def stop_daemon(self, state: DaemonState) -> None:
+        """Stop a connection-sync daemon.
+
+        Raises:
+            RequestError: the kernel refused: ESRCH, it does not run.
+            UnsureError: what became of it is unknown.
+            KernelError: it was not done.
+        """
+
+    def timeouts(self) -> Timeouts:
+        """Read the timeouts of idle connections.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """Set the timeouts of idle connections, but those that are 0.
+
+        Raises:
+            RequestError: the kernel refused: EINVAL, one is too long.
+            UnsureError: what became of it is unknown.
+            KernelError: it was not done.
+        """
+
+    def info(self) -> KernelInfo:
+        """Read what the kernel's IPVS says of itself.
+
+        Raises:
+            KernelError: it cannot be read.
         """

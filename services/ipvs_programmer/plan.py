@@ -30,7 +30,7 @@ class AddService(_Operation, frozen=True):
         return self.service.key
 
     def __str__(self) -> str:
-        return f"add service {self.key} scheduler {self.service.scheduler}{self.service.persistence}"
+        return f"add service {self.key} {self.service}"
 
 
 class EditService(_Operation, frozen=True):
@@ -45,7 +45,7 @@ class EditService(_Operation, frozen=True):
         return self.service.key
 
     def __str__(self) -> str:
-        return f"edit service {self.key} scheduler {self.service.scheduler}{self.service.persistence}"
+        return f"edit service {self.key} {self.service}"
 
 
 class DeleteService(_Operation, frozen=True):
@@ -66,7 +66,8 @@ class AddDestination(_Operation, frozen=True):
     destination: Destination
 
     def __str__(self) -> str:
-        return f"add destination {self.destination.key} to {self.key} weight {self.destination.weight}"
+        d = self.destination
+        return f"add destination {d.key} to {self.key} weight {d.weight}{d.extras}"
 
 
 class EditDestination(_Operation, frozen=True):
@@ -78,7 +79,7 @@ class EditDestination(_Operation, frozen=True):
 
     def __str__(self) -> str:
         d = self.destination
-        return f"edit destination {d.key} of {self.key} weight {d.weight} {d.forwarding.name}"
+        return f"edit destination {d.key} of {self.key} weight {d.weight} {d.forwarding.name}{d.extras}"
 
 
 class DeleteDestination(_Operation, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import socket
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self, cast
 
 import msgspec
 
@@ -22,7 +22,20 @@ PROTOCOL_NUMBERS: Final = {
 _PROTOCOL_NAMES: Final = {number: name for name, number in PROTOCOL_NUMBERS.items()}
 
 
-class Forwarding(enum.IntEnum):
+class _Open(enum.IntEnum):
+    """A set of numbers that another program or a newer kernel may go beyond: such a one is kept as it is.
+
+    One foreign destination of an unknown kind must not make the whole table unreadable.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self:
+        unknown = int.__new__(cls, value)  # type: ignore[call-overload]  # only numbers come here
+        unknown._name_, unknown._value_ = f"{cls.__name__}-{value}", value
+        return cast("Self", unknown)
+
+
+class Forwarding(_Open):
     """How packets reach a destination (linux/ip_vs.h, IP_VS_CONN_F_FWD_MASK)."""
 
     NAT = c.IP_VS_CONN_F_MASQ
@@ -30,6 +43,22 @@ class Forwarding(enum.IntEnum):
     TUN = c.IP_VS_CONN_F_TUNNEL
     DR = c.IP_VS_CONN_F_DROUTE
     BYPASS = c.IP_VS_CONN_F_BYPASS
+
+
+class TunnelKind(_Open):
+    """What a tunnel wraps packets in (linux/ip_vs.h)."""
+
+    IPIP = c.IP_VS_CONN_F_TUNNEL_TYPE_IPIP
+    GUE = c.IP_VS_CONN_F_TUNNEL_TYPE_GUE
+    GRE = c.IP_VS_CONN_F_TUNNEL_TYPE_GRE
+
+
+class Checksum(_Open):
+    """What guards a tunnel's packets: nothing, a checksum, or GUE's remote checksum offload."""
+
+    NOCSUM = c.IP_VS_TUNNEL_ENCAP_FLAG_NOCSUM
+    CSUM = c.IP_VS_TUNNEL_ENCAP_FLAG_CSUM
+    REMCSUM = c.IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM
 
 
 def endpoint(address: str, port: int) -> str:
@@ -66,6 +95,21 @@ class MarkKey(msgspec.Struct, frozen=True, order=True):
 
 Key = ServiceKey | MarkKey
 
+_PLAIN_FLAGS: Final = (
+    (c.IP_VS_SVC_F_SCHED1, "flag-1"),
+    (c.IP_VS_SVC_F_SCHED2, "flag-2"),
+    (c.IP_VS_SVC_F_SCHED3, "flag-3"),
+)
+_SCHEDULER_FLAGS: Final = {
+    scheduler: (
+        (c.IP_VS_SVC_F_SCHED_SH_FALLBACK, f"{scheduler}-fallback"),
+        (c.IP_VS_SVC_F_SCHED_SH_PORT, f"{scheduler}-port"),
+        (c.IP_VS_SVC_F_SCHED3, "flag-3"),
+    )
+    for scheduler in ("sh", "mh")
+}
+"""ip_vs_mh.c takes the bits of ip_vs_sh.c; the header names the latter's alone."""
+
 
 def full_mask(family: int) -> int:
     """Give the persistence mask under which each client stands alone."""
@@ -86,10 +130,31 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
     """Persistence engine, for example ``sip``."""
 
+    def __str__(self) -> str:
+        words = [f"scheduler {self.scheduler}"]
+        if self.flags & c.IP_VS_SVC_F_PERSISTENT:
+            words.append(f"persistent {self.timeout}")
+        if self.netmask != full_mask(self.key.family):
+            words.append(f"mask {self._mask}")
+        if self.engine:
+            words.append(f"engine {self.engine}")
+        if self.flags & c.IP_VS_SVC_F_ONEPACKET:
+            words.append("one-packet")
+        if flags := self.scheduler_flags:
+            words.append(f"flags {','.join(flags)}")
+        return " ".join(words)
+
     @property
-    def persistence(self) -> str:
-        """Persistence in words, with a space before; empty when there is none."""
-        return f" persistent {self.timeout}" if self.flags & c.IP_VS_SVC_F_PERSISTENT else ""
+    def scheduler_flags(self) -> tuple[str, ...]:
+        """The scheduler's flags as ipvsadm(8) names them: ``sh-port``, ``mh-fallback``, ``flag-3``."""
+        names = _SCHEDULER_FLAGS.get(self.scheduler, _PLAIN_FLAGS)
+        return tuple(name for bit, name in names if self.flags & bit)
+
+    @property
+    def _mask(self) -> str:
+        if self.key.family == socket.AF_INET6:
+            return str(self.netmask)
+        return socket.inet_ntoa(self.netmask.to_bytes(4, "big"))
 
 
 class DestinationKey(msgspec.Struct, frozen=True, order=True):
@@ -107,6 +172,31 @@ class DestinationKey(msgspec.Struct, frozen=True, order=True):
         return endpoint(self.address, self.port)
 
 
+class Tunnel(msgspec.Struct, frozen=True):
+    """How a destination's tunnel differs from plain IP in IP, which is no `Tunnel` but None.
+
+    Raises:
+        ValueError: it does not differ, and would never equal what the kernel reads back.
+    """
+
+    kind: TunnelKind = TunnelKind.IPIP
+    port: int = 0
+    """UDP; GUE needs one, nothing else has any."""
+    checksum: Checksum = Checksum.NOCSUM
+
+    def __post_init__(self) -> None:
+        if not (self.kind or self.port or self.checksum):
+            raise ValueError("a plain IP-in-IP tunnel is written as None")
+
+    def __str__(self) -> str:
+        words = self.kind.name.lower()
+        if self.port:
+            words += f" port {self.port}"
+        if self.checksum:
+            words += f" {self.checksum.name.lower()}"
+        return words
+
+
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """A destination's settings."""
 
@@ -114,8 +204,23 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     forwarding: Forwarding
     weight: int
     upper_threshold: int = 0
-    """Connections above which no new ones come; 0 is no limit."""
+    """Connections at which no new ones come; 0 is no limit."""
     lower_threshold: int = 0
+    """Connections below which new ones come again after that; 0 is three quarters of the upper one."""
+    tunnel: Tunnel | None = None
+    """None: plain IP in IP, where there is a tunnel at all."""
+
+    @property
+    def extras(self) -> str:
+        """What is not as usual, in words with a space before: thresholds and the kind of tunnel."""
+        words = ""
+        if self.upper_threshold:
+            words += f" upper {self.upper_threshold}"
+        if self.lower_threshold:
+            words += f" lower {self.lower_threshold}"
+        if self.tunnel is not None:
+            words += f" tunnel {self.tunnel}"
+        return words
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -125,6 +230,8 @@ class Counts(msgspec.Struct, frozen=True):
     """Of TCP: established."""
     inactive: int
     """Of TCP in any other state: half open, closing, closed."""
+    persistent: int = 0
+    """Templates: clients that are held to this destination."""
 
 
 class Pool(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ MODULES = (
     # IPVS and every scheduler this kernel has (no twos)
     *(f"ip_vs{suffix}" for suffix in ("", "_rr", "_wrr", "_lc", "_wlc", "_sh", "_mh", "_sed", "_nq")),
     *(f"ip_vs{suffix}" for suffix in ("_dh", "_fo", "_ovf", "_lblc", "_lblcr")),
+    "ip_vs_pe_sip",
     # the network that the lab is made of
     *("veth", "bridge", "macvlan", "dummy", "ipip", "sch_netem"),
 )

@@ -1,0 +1,76 @@
+"""Pack and unpack every command and attribute of IPVS's generic netlink family (linux/ip_vs.h), in pairs."""
+
+from ipvs_programmer.codec.destination import (
+    pack_destination,
+    pack_destination_key,
+    unpack_counts,
+    unpack_destination,
+    unpack_destination_key,
+)
+from ipvs_programmer.codec.namespace import (
+    pack_daemon,
+    pack_daemon_state,
+    pack_info,
+    pack_timeouts,
+    unpack_daemon,
+    unpack_daemon_state,
+    unpack_info,
+    unpack_timeouts,
+)
+from ipvs_programmer.codec.requests import (
+    daemons_request,
+    destinations_request,
+    flush_request,
+    info_request,
+    pack_operation,
+    service_request,
+    services_request,
+    set_timeouts_request,
+    start_daemon_request,
+    stop_daemon_request,
+    timeouts_request,
+    unpack_operation,
+    zero_request,
+)
+from ipvs_programmer.codec.service import pack_key, pack_service, unpack_key, unpack_service
+from ipvs_programmer.codec.statistics import (
+    pack_statistics,
+    unpack_destination_statistics,
+    unpack_service_statistics,
+)
+
+__all__ = [
+    "daemons_request",
+    "destinations_request",
+    "flush_request",
+    "info_request",
+    "pack_daemon",
+    "pack_daemon_state",
+    "pack_destination",
+    "pack_destination_key",
+    "pack_info",
+    "pack_key",
+    "pack_operation",
+    "pack_service",
+    "pack_statistics",
+    "pack_timeouts",
+    "service_request",
+    "services_request",
+    "set_timeouts_request",
+    "start_daemon_request",
+    "stop_daemon_request",
+    "timeouts_request",
+    "unpack_counts",
+    "unpack_daemon",
+    "unpack_daemon_state",
+    "unpack_destination",
+    "unpack_destination_key",
+    "unpack_destination_statistics",
+    "unpack_info",
+    "unpack_key",
+    "unpack_operation",
+    "unpack_service",
+    "unpack_service_statistics",
+    "unpack_timeouts",
+    "zero_request",
+]
