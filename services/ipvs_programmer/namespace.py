@@ -61,7 +61,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def is_met_by(self, running: Daemon) -> bool:
-        """Say whether a running daemon is the one that this one asks for; what is not asked for may be any."""
+        """Say whether a running daemon is what this one asks for; what is not asked for may be any."""
         made = self.completed()
         return all(
             getattr(made, name) == getattr(running, name)

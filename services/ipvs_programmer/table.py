@@ -14,6 +14,9 @@ import msgspec
 
 from ipvs_programmer import constants as c
 
+# an enumeration's value is looked up slowly, and a family is asked for with every destination
+_AF_INET: Final[int] = socket.AF_INET.value
+_AF_INET6: Final[int] = socket.AF_INET6.value
 PROTOCOL_NUMBERS: Final = {
     "TCP": socket.IPPROTO_TCP,
     "UDP": socket.IPPROTO_UDP,
@@ -76,7 +79,7 @@ class ServiceKey(msgspec.Struct, frozen=True, order=True):
     @property
     def family(self) -> int:
         """AF_INET or AF_INET6."""
-        return socket.AF_INET6.value if ":" in self.address else socket.AF_INET.value
+        return _AF_INET6 if ":" in self.address else _AF_INET
 
     def __str__(self) -> str:
         name = _PROTOCOL_NAMES.get(self.protocol, f"protocol {self.protocol}")
@@ -166,7 +169,7 @@ class DestinationKey(msgspec.Struct, frozen=True, order=True):
     @property
     def family(self) -> int:
         """AF_INET or AF_INET6; only a tunnel may differ from its service."""
-        return socket.AF_INET6.value if ":" in self.address else socket.AF_INET.value
+        return _AF_INET6 if ":" in self.address else _AF_INET
 
     def __str__(self) -> str:
         return endpoint(self.address, self.port)

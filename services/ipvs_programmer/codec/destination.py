@@ -36,6 +36,8 @@ from ipvs_programmer.table import (
 
 _DESTINATION: Final = struct.Struct("=HH HH16s HH2sxx HHHxx HHI HHi HHI HHI")
 _TUNNEL: Final = struct.Struct("=HHBxxx HH2sxx HHHxx")
+_NO_KIND: Final = memoryview(bytes(1))
+_NOTHING: Final = memoryview(bytes(2))
 _DESTINATION_KEY: Final = struct.Struct("=HH HH16s HH2sxx HHHxx")
 
 
@@ -99,12 +101,16 @@ def unpack_destination(body: memoryview, service_family: int) -> Destination:
 
 def _tunnel_of(found: Found) -> Tunnel | None:
     # kernels before 5.2 have no kinds of tunnels, those before 5.3 no flags
-    kind = number_or(found, c.IPVS_DEST_ATTR_TUN_TYPE, U8, 0)
-    port = number_or(found, c.IPVS_DEST_ATTR_TUN_PORT, BE16, 0)
-    flags = number_or(found, c.IPVS_DEST_ATTR_TUN_FLAGS, U16, 0)
-    if not (kind or port or flags):
+    kind = found.get(c.IPVS_DEST_ATTR_TUN_TYPE, _NO_KIND)
+    port = found.get(c.IPVS_DEST_ATTR_TUN_PORT, _NOTHING)
+    flags = found.get(c.IPVS_DEST_ATTR_TUN_FLAGS, _NOTHING)
+    if kind == _NO_KIND and port == _NOTHING and flags == _NOTHING:
         return None
-    return Tunnel(TunnelKind(kind), port, Checksum(flags))
+    return Tunnel(
+        TunnelKind(number_or(found, c.IPVS_DEST_ATTR_TUN_TYPE, U8, 0)),
+        number_or(found, c.IPVS_DEST_ATTR_TUN_PORT, BE16, 0),
+        Checksum(number_or(found, c.IPVS_DEST_ATTR_TUN_FLAGS, U16, 0)),
+    )
 
 
 def unpack_destination_key(body: memoryview, service_family: int) -> DestinationKey:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ipvs_programmer import constants as c
 from ipvs_programmer.table import (
+    Checksum,
     Destination,
     DestinationKey,
     Forwarding,
@@ -16,6 +17,8 @@ from ipvs_programmer.table import (
     Pool,
     Service,
     ServiceKey,
+    Tunnel,
+    TunnelKind,
     full_mask,
 )
 
@@ -43,6 +46,7 @@ def destination(
     forwarding: Forwarding = Forwarding.NAT,
     upper: int = 0,
     lower: int = 0,
+    tunnel: Tunnel | None = None,
 ) -> Destination:
     return Destination(
         key=DestinationKey(address, port),
@@ -50,6 +54,7 @@ def destination(
         weight=weight,
         upper_threshold=upper,
         lower_threshold=lower,
+        tunnel=tunnel,
     )
 
 
@@ -88,14 +93,23 @@ def services(draw: st.DrawFn) -> Service:
     )
 
 
+# beyond what the kernel knows now, too: such a one is kept as it is
+tunnels = (
+    st.tuples(st.integers(0, 255), ports, st.integers(0, 65535))
+    .filter(any)
+    .map(lambda each: Tunnel(TunnelKind(each[0]), each[1], Checksum(each[2])))
+)
+
+
 def destinations(at: st.SearchStrategy[str] = addresses) -> st.SearchStrategy[Destination]:
     return st.builds(
         Destination,
         key=st.builds(DestinationKey, at, ports),
-        forwarding=st.sampled_from(Forwarding),
+        forwarding=st.integers(0, 7).map(Forwarding),
         weight=st.integers(0, 2**31 - 1),
         upper_threshold=st.integers(0, 2**32 - 1),
         lower_threshold=st.integers(0, 2**32 - 1),
+        tunnel=st.none() | tunnels,
     )
 
 
