@@ -10,9 +10,11 @@ is here (2.2.7) and cannot be shown against it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ from tests.support.interop_story import Story
 from tests.support.vrrp import needs_root
 
 # a story's first case waits for all of it, and a busy machine has few at a time
-pytestmark = [needs_root, pytest.mark.timeout(300)]
+pytestmark = [needs_root, pytest.mark.timeout(600)]
 
 _AT_ONCE = 6
 """Stories; what they do is wait, mostly."""
@@ -57,6 +59,18 @@ TABLE = [
 ]
 
 
+def _play(each: Story | Scenario, directory: Path, prefix: str) -> None:
+    """Play it, and once more if something went wrong (docs/decisions.md, 50): then that is what counts."""
+    try:
+        each.run(directory / "first", prefix)
+        failed = each.failed if isinstance(each, Story) else ""
+    except Exception as error:
+        failed = repr(error)
+    if failed:
+        warnings.warn(f"{each.name} is played again, since at first: {failed}", stacklevel=1)
+        each.run(directory / "second", prefix)
+
+
 @pytest.fixture(scope="module")
 def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -76,7 +90,7 @@ def told(
         story.only(names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         running = {
-            each.name: pool.submit(each.run, directory / each.name, f"s{number}")
+            each.name: pool.submit(_play, each, directory / each.name, f"s{number}")
             for number, each in enumerate((*stories, *asked))
         }
         yield running
