@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -27,8 +28,10 @@ from tests.support.vrrp import needs_root
 # a story's first case waits for all of it, and a busy machine has few at a time
 pytestmark = [needs_root, pytest.mark.timeout(600)]
 
-_AT_ONCE = 6
+_AT_ONCE = 4
 """Stories; what they do is wait, mostly."""
+_AGAIN = Lock()
+"""One at a time is played again."""
 _WAYS: tuple[Preempt, ...] = ("preempt", "nopreempt", "delay")
 _PAIRS: tuple[tuple[Kind, Kind], ...] = (("vipbus", "keepalived"), ("keepalived", "vipbus"))
 """Who has the lower priority and who the higher."""
@@ -68,7 +71,8 @@ def _play(each: Story | Scenario, directory: Path, prefix: str) -> None:
         failed = repr(error)
     if failed:
         warnings.warn(f"{each.name} is played again, since at first: {failed}", stacklevel=1)
-        each.run(directory / "second", prefix)
+        with _AGAIN:
+            each.run(directory / "second", prefix)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ CASE: Final = Case("vi", 0, 51)
 ADDRESS: Final = address_of(0, 4, 100)
 START: Final = 20.0
 """Seconds that a program may take until it takes part, on a busy machine."""
+FOUND: Final = 20.0
+"""Seconds until a neighbour finds an address: after the second burst of gratuitous ARP, on a busy machine."""
 SLACK: Final = 10.0
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.support.interop_cases import Case
 from tests.support.interop_net import address_of, networks
-from tests.support.interop_pair import ADDRESS, CASE, SLACK, START, Pair
+from tests.support.interop_pair import ADDRESS, CASE, FOUND, SLACK, START, Pair
 from tests.support.interop_side import Kind, Role
 from tests.support.interop_sides import Keepalived, Vipbus
 from tests.support.waiting import eventually
@@ -52,7 +52,7 @@ def _apart_and_together(pair: Pair, first: int, second: int) -> None:
     winner = pair.first if first > second else pair.second
     pair.start(pair.first, CASE, first)
     pair.become("active", "stopped", CASE.silence(first) + START)
-    pair.reaches(pair.first, 5)
+    pair.reaches(pair.first, FOUND)
     for one in pair.sides:
         one.host.isolate(True)
     pair.start(pair.second, CASE, second)
@@ -62,7 +62,7 @@ def _apart_and_together(pair: Pair, first: int, second: int) -> None:
     roles: tuple[Role, Role] = ("active", "backup") if winner is pair.first else ("backup", "active")
     pair.become(*roles, within=SLACK)
     # its neighbours may have believed the other, and hear of the winner at once or by its second burst
-    pair.reaches(winner, 8)
+    pair.reaches(winner, FOUND)
     pair.stay(1.0)
     loser = pair.second if winner is pair.first else pair.first
     assert loser.history[CASE.name][-2:] == ["active", "backup"]
@@ -87,13 +87,13 @@ def owner(pair: Pair) -> None:
     pair.start(pair.second, owned, 255)
     took = pair.become("backup", "active", START)
     assert took < slow.silence(255), "it waited for a silence"
-    pair.reaches(pair.second, 8)
+    pair.reaches(pair.second, FOUND)
     pair.second.crash()
     eventually(lambda: pair.role(pair.first) == "active", "it follows", within=slow.silence(100) + SLACK)
     pair.second.host.boot([ADDRESS])
     pair.start(pair.second, owned, 255)
     pair.become("backup", "active", START)
-    pair.reaches(pair.second, 8)
+    pair.reaches(pair.second, FOUND)
 
 
 def silent_backup(pair: Pair) -> None:
@@ -130,7 +130,7 @@ def killed_and_back(pair: Pair) -> None:
     eventually(lambda: pair.role(ours) == "active", "it is active", within=slow.silence(150) + START)
     pair.start(other, slow, 100)
     eventually(lambda: pair.role(other) == "backup" and other.received(), "the other is backup", within=START)
-    pair.reaches(ours, 8)
+    pair.reaches(ours, FOUND)
     for _ in range(2):
         ours.kill()
         assert ADDRESS in ours.host.addresses()

@@ -33,7 +33,7 @@ _SLACK: Final = 10.0
 """Seconds that a takeover may come too late: these are no timings, only a bound."""
 
 
-_FOUND: Final = 8.0
+_FOUND: Final = 20.0
 """Seconds until the neighbour finds an address. Where advertisements leave from the interface below a virtual
 MAC, the old router's answer to the first gratuitous ARP can lead a bridge astray until a later burst."""
 
