@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,12 +23,12 @@ from tests.support.waiting import eventually
 Kind = Literal["tcp", "http"]
 Program = Literal["vipbus", "haproxy"]
 _PORT = 8080
-_ADMIN = 9000
 _DEFAULTS = """\
 global
     nbthread 1
-    maxconn 9000
+    maxconn {connections}
     spread-checks 0
+    stats socket {admin}
 defaults
     mode http
     timeout connect 5s
@@ -37,12 +39,27 @@ defaults
 """
 
 
-class Checker:
-    """A process that checks."""
+@dataclass(frozen=True)
+class Work:
+    """What a program is to check."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path | None) -> None:
+    targets: int
+    interval: float
+    """Seconds."""
+    replica: int = 0
+    replicas: int = 1
+    """Of vipbus; each checks its share of the targets."""
+
+
+class Checker:
+    """A process that checks: vipbus if it has an output, else HAProxy with a socket for its operator."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], *, output: Path | None = None, admin: Path | None = None
+    ) -> None:
         self.process = process
         self._output = output
+        self._admin = admin
 
     @property
     def tells(self) -> bool:
@@ -53,6 +70,11 @@ class Checker:
     def cpu(self) -> float:
         """Seconds on a processor so far, of all its threads."""
         return cpu_seconds(self.process.pid)
+
+    @property
+    def up(self) -> int:
+        """How many targets it has found up, by a check that has ended."""
+        return self.counted().up if self.tells else self._found_up()
 
     def counted(self) -> Counted:
         """Ask what it counted; vipbus only."""
@@ -67,23 +89,43 @@ class Checker:
         self.process.kill()
         self.process.wait()
 
+    def _found_up(self) -> int:
+        if self._admin is None or not self._admin.exists():
+            return 0
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(self._admin))
+            asked.sendall(b"show stat\n")
+            text = b"".join(iter(lambda: asked.recv(1 << 16), b"")).decode()
+        header, *lines = text.lstrip("# ").splitlines()
+        column = header.split(",").index("check_status")
+        found = (line.split(",")[column].lstrip("* ") for line in lines if "," in line)
+        return sum(status in {"L4OK", "L7OK"} for status in found)
+
 
 class Place:
-    """A context: the namespace, and targets of one kind on every address of its loopback."""
+    """A context: the namespace, and targets of one kind on every address of its loopback.
 
-    def __init__(self, kind: Kind, directory: Path) -> None:
+    All that is started in it is held on one processor, if one is given; on loopback the kernel's work for a
+    packet is done where the packet was sent.
+    """
+
+    def __init__(self, kind: Kind, directory: Path, processor: int | None = None) -> None:
         self.kind: Kind = kind
-        self.namespace = Namespace(f"prober-{kind}-{os.getpid()}")
-        self._directory = directory
+        where = "" if processor is None else f"-{processor}"
+        self.namespace = Namespace(f"prober-{kind}-{os.getpid()}{where}")
+        self._directory = directory / f"place{where}"
+        self._processor = processor
+        self._targets: subprocess.Popen[bytes]
 
     def __enter__(self) -> Place:
+        self._directory.mkdir()
         self.namespace.open(sysctl={"ipv4.tcp_max_syn_backlog": 65536, "core.somaxconn": 65536})
         if self.kind == "tcp":
-            self._spawn([sys.executable, "-m", "tests.bench.prober_targets", str(_PORT)])
+            self._targets = self._spawn([sys.executable, "-m", "tests.bench.prober_targets", str(_PORT)])
         else:
             answer = "http-request return status 200 content-type text/plain string ok"
-            text = f"{_defaults()}frontend targets\n    bind *:{_PORT} backlog 4096\n    {answer}\n"
-            self._haproxy("targets", text)
+            bind = f"frontend targets\n    bind *:{_PORT} backlog 4096\n    {answer}\n"
+            self._targets = self._haproxy("targets", bind, connections=9000)
         eventually(self._answers, "the targets answer")
         return self
 
@@ -91,54 +133,49 @@ class Place:
         self.namespace.close()
 
     def begun(self) -> int:
-        """Count the connections that were begun here."""
-        lines = self.namespace.run("cat", "/proc/net/snmp").splitlines()
+        """Count the connections that were begun here; nothing is started for it that would be in the way."""
+        lines = Path(f"/proc/{self._targets.pid}/net/snmp").read_text().splitlines()
         names, values = (line.split() for line in lines if line.startswith("Tcp:"))
         return int(values[names.index("ActiveOpens")])
 
-    def start(
-        self, program: Program, targets: range, interval: float, processor: int | None = None
-    ) -> Checker:
-        """Start a program that checks targets, held on a processor if one is given."""
-        checker = (self._vipbus if program == "vipbus" else self._prober)(targets, interval)
-        if processor is not None:
-            os.sched_setaffinity(checker.process.pid, {processor})
-        return checker
+    def start(self, program: Program, work: Work) -> Checker:
+        """Start a program that checks targets."""
+        return self._vipbus(work) if program == "vipbus" else self._prober(work)
 
-    def _vipbus(self, targets: range, interval: float) -> Checker:
-        output = self._directory / f"counted-{targets.start}-{time.monotonic_ns()}.json"
-        numbers = [str(each) for each in (targets.start, len(targets), interval, _PORT, output)]
+    def _vipbus(self, work: Work) -> Checker:
+        output = self._directory / f"counted-{time.monotonic_ns()}.json"
+        whose = (work.targets, work.replica, work.replicas, work.interval)
+        numbers = [str(each) for each in (*whose, _PORT, output)]
         command = [sys.executable, "-m", "tests.bench.prober_engine", self.kind, *numbers]
         process = self._spawn(command)
         eventually(output.exists, "it can be asked what it counted", within=60)
-        return Checker(process, output)
+        return Checker(process, output=output)
 
-    def _prober(self, targets: range, interval: float) -> Checker:
-        every = f"{round(interval * 1000)}ms"
+    def _prober(self, work: Work) -> Checker:
+        every = f"{round(work.interval * 1000)}ms"
         timing = f"inter {every} fastinter {every} downinter {every}"
         asked = (
             "    option httpchk GET / HTTP/1.1\n    http-check send hdr Host target hdr User-Agent vipbus\n"
         )
         servers = "".join(
-            f"    server s{number} {address(number)}:{_PORT} check {timing}\n" for number in targets
+            f"    server s{number} {address(number)}:{_PORT} check {timing}\n" for number in range(work.targets)
         )
-        text = (
-            f"{_defaults()}backend checked\n{asked if self.kind == 'http' else ''}{servers}"
-            f"frontend idle\n    bind 127.0.0.1:{_ADMIN}\n    default_backend checked\n"
-        )
-        return Checker(self._haproxy("prober", text), None)
+        text = f"backend checked\n{asked if self.kind == 'http' else ''}{servers}"
+        admin = self._directory / "prober.sock"
+        admin.unlink(missing_ok=True)
+        return Checker(self._haproxy("prober", text, connections=100), admin=admin)
 
-    def _haproxy(self, name: str, text: str) -> subprocess.Popen[bytes]:
+    def _haproxy(self, name: str, text: str, connections: int) -> subprocess.Popen[bytes]:
         file = self._directory / f"{name}.cfg"
-        file.write_text(text)
+        defaults = _DEFAULTS.format(
+            timeout=round(TIMEOUT), connections=connections, admin=file.with_suffix(".sock")
+        )
+        file.write_text(f"{defaults}{text}")
         return self._spawn(["haproxy", "-db", "-f", str(file)])
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        return self.namespace.spawn(command, self._directory / "log")
+        held = [] if self._processor is None else ["taskset", "--cpu-list", str(self._processor)]
+        return self.namespace.spawn([*held, *command], self._directory / "log")
 
     def _answers(self) -> bool:
         return f":{_PORT}" in self.namespace.run("ss", "-Hltn")
-
-
-def _defaults() -> str:
-    return _DEFAULTS.format(timeout=round(TIMEOUT))

@@ -1,7 +1,7 @@
 """The prober's engine alone, with checks of one kind at one rate; what it counted is written on SIGUSR1.
 
-``python prober_engine.py KIND FIRST COUNT INTERVAL PORT OUTPUT`` checks COUNT of the addresses from FIRST on,
-each every INTERVAL seconds. The output is one JSON object (`Counted`).
+``python prober_engine.py KIND COUNT REPLICA REPLICAS INTERVAL PORT OUTPUT`` checks that replica's share of COUNT
+addresses, each every INTERVAL seconds. The output is one JSON object (`Counted`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from health_prober.engine import Engine, Orders, Outcome, raise_descriptor_limit
-from health_prober.metrics import PROBE_LATENESS, PROBES, ROUNDS_SKIPPED
-from vipbus.contracts import HttpCheck, TcpCheck
+from health_prober.metrics import PROBE_LATENESS, ROUNDS_SKIPPED
+from health_prober.sharing import leader
+from vipbus.contracts import Check, HttpCheck, TcpCheck, VerdictName
 
 TIMEOUT = 1.0
 BOUNDS = (*(step / 10_000 for step in range(1, 500)), 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -27,9 +28,7 @@ class Counted(msgspec.Struct, frozen=True):
     """What an engine did since it began."""
 
     up: int
-    """Checks that were found up."""
-    passed: float
-    failed: float
+    """Checks whose last verdict it is."""
     skipped: float
     """Rounds."""
     lateness: list[int]
@@ -41,6 +40,12 @@ def address(number: int) -> str:
     return f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
 
 
+def share(count: int, replica: int, replicas: int) -> list[int]:
+    """Give the numbers of the targets that one of several replicas checks, as rendezvous hashing has it."""
+    members = [f"health-prober-{number}" for number in range(replicas)]
+    return [number for number in range(count) if leader(members, address(number)) == members[replica]]
+
+
 def quantile(counts: list[int], share: float) -> float:
     """Give the lateness in seconds that this share (0 to 1) of the attempts did not exceed."""
     wanted = share * sum(counts)
@@ -50,17 +55,21 @@ def quantile(counts: list[int], share: float) -> float:
     return math.inf
 
 
-def main(kind: str, targets: range, interval: float, port: int, output: Path) -> None:
+def main(kind: str, targets: list[int], interval: float, port: int, output: Path) -> None:
     """Check until killed."""
     PROBE_LATENESS.bounds = BOUNDS
     check = {"tcp": TcpCheck, "http": HttpCheck}[kind]
     checks = [
         check(address=address(number), port=port, interval=interval, timeout=TIMEOUT) for number in targets
     ]
-    outcomes: list[Outcome] = []
+    verdicts: dict[Check, VerdictName] = {}
+
+    def learn(outcomes: list[Outcome]) -> None:
+        verdicts.update((outcome.check, outcome.decision.verdict) for outcome in outcomes)
+
     engine = Engine(
         limit=raise_descriptor_limit(),
-        on_outcomes=outcomes.extend,
+        on_outcomes=learn,
         on_trouble=lambda text: print(text, flush=True),
         on_crash=lambda error: print(f"crashed: {error!r}", flush=True),
     )
@@ -68,9 +77,7 @@ def main(kind: str, targets: range, interval: float, port: int, output: Path) ->
     def write(*_: object) -> None:
         lateness = PROBE_LATENESS.distributions.get(())
         counted = Counted(
-            up=sum(outcome.decision.verdict == "up" for outcome in outcomes),
-            passed=PROBES.value(result="success"),
-            failed=PROBES.value(result="failure") + PROBES.value(result="local"),
+            up=sum(verdict == "up" for verdict in verdicts.copy().values()),
             skipped=ROUNDS_SKIPPED.value(),
             lateness=list(lateness.counts) if lateness else [0] * (len(BOUNDS) + 1),
         )
@@ -88,6 +95,6 @@ def main(kind: str, targets: range, interval: float, port: int, output: Path) ->
 
 if __name__ == "__main__":
     kind, *numbers = sys.argv[1:]
-    first, count, interval, port, output = numbers
-    targets = range(int(first), int(first) + int(count))
+    count, replica, replicas, interval, port, output = numbers
+    targets = share(int(count), int(replica), int(replicas))
     main(kind, targets, float(interval), int(port), Path(output))

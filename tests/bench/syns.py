@@ -63,6 +63,8 @@ class Syns:
         return begun
 
 
-def unevenness(begun: Iterable[list[float]], interval: float) -> list[float]:
-    """Give by how many seconds each time between two connections of one target was not the interval."""
-    return [abs(after - before - interval) for times in begun for before, after in pairwise(times)]
+def lateness(begun: Iterable[list[float]], interval: float) -> list[float]:
+    """Give by how many seconds each time between two connections of one target was longer than the interval."""
+    return [
+        max(0.0, after - before - interval) for times in begun for before, after in pairwise(times)
+    ]

@@ -1,0 +1,152 @@
+"""The runs of ``make bench-prober``: one program at a rate, and groups with as much as they carry."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.checkers import Checker, Kind, Place, Program, Work
+from tests.bench.figures import Distribution
+from tests.bench.prober_engine import quantile
+from tests.bench.syns import Syns, lateness
+from tests.support.waiting import eventually
+
+INTERVAL = 1.0
+"""Seconds between two checks of a target at a rate: there are as many targets as checks a second."""
+MANY = 10_000
+"""Targets that a processor is flooded with."""
+TOO_MANY = {"tcp": 60_000, "http": 30_000}
+"""Checks a second that no processor carries."""
+_HELD = 0.98
+"""Share of what was asked that a program makes at least that can hold it."""
+_FOUND_WITHIN = 30.0
+"""Seconds in which every target is found up by a program that can hold the rate."""
+_SETTLES = 1.0
+"""Seconds until it runs evenly then."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One program for a while."""
+
+    kind: Kind
+    program: str
+    asked: int
+    """Checks a second."""
+    carried: float
+    cpu: float
+    """Seconds on a processor for a check."""
+    late: float = 0.0
+    """Seconds, at p99, at the targets."""
+    counted: float | None = None
+    """Seconds, at p99, by the program's own count; None: nobody tells."""
+    skipped: float = 0.0
+    """Rounds a second that were left out."""
+    found: bool = True
+    """Every target was found up."""
+
+    @property
+    def held(self) -> bool:
+        """True: it made what was asked of it, so that its figures are those of this rate."""
+        return self.found and self.carried >= _HELD * self.asked
+
+
+class _Meter:
+    """What one checker does, from when this was made."""
+
+    def __init__(self, place: Place, checker: Checker) -> None:
+        self._place = place
+        self._checker = checker
+        self._begun, self._cpu, self._at = self._now()
+
+    def _now(self) -> tuple[int, float, float]:
+        return self._place.begun(), self._checker.cpu, time.monotonic()
+
+    def read(self) -> tuple[float, float]:
+        """Give the checks a second, and the seconds on a processor in each second."""
+        assert self._checker.process.poll() is None, "a program that checks has ended"
+        begun, cpu, at = self._now()
+        return (begun - self._begun) / (at - self._at), (cpu - self._cpu) / (at - self._at)
+
+
+def _found(checker: Checker, targets: int) -> bool:
+    """Wait until a program has found every target up; False: it does not."""
+    try:
+        eventually(lambda: checker.up == targets, "all are up", within=_FOUND_WITHIN, every=0.2)
+    except AssertionError:
+        assert checker.process.poll() is None, "a program that checks has ended"
+        return False
+    return True
+
+
+def paced(place: Place, program: Program, rate: int, seconds: float) -> Run:
+    """Run a program at a rate."""
+    checker = place.start(program, Work(targets=rate, interval=INTERVAL))
+    try:
+        found = _found(checker, rate)
+        time.sleep(_SETTLES)  # what it does at its start is not what is measured
+        before = checker.counted() if checker.tells else None
+        meter = _Meter(place, checker)
+        time.sleep(seconds)
+        carried, busy = meter.read()
+        counted, skipped = None, 0.0
+        if before is not None:
+            after = checker.counted()
+            counts = [b - a for a, b in zip(before.lateness, after.lateness, strict=True)]
+            counted = quantile(counts, 0.99)
+            skipped = (after.skipped - before.skipped) / seconds
+        times = Syns(place.namespace).gather(max(2.5 * INTERVAL, seconds / 2))
+        late = Distribution.of(lateness(times.values(), INTERVAL) or [math.inf]).p99
+    finally:
+        checker.stop()
+    return Run(place.kind, program, rate, carried, busy / carried, late, counted, skipped, found)
+
+
+def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
+    """Run a program beside its targets on each processor, with more than it carries.
+
+    Several replicas of it share the targets; each is asked for as much as one alone.
+    """
+    kind, replicas = groups[0].kind, len(groups)
+    interval = MANY / replicas / TOO_MANY[kind]
+    checkers = [
+        place.start(program, Work(MANY, interval, replica, replicas)) for replica, place in enumerate(groups)
+    ]
+    try:
+        before = [place.begun() for place in groups]
+        for place, begun in zip(groups, before, strict=True):
+            eventually(
+                lambda place=place, begun=begun: place.begun() >= begun + 2 * MANY // replicas,  # type: ignore[misc]  # bound
+                "every target is checked",
+                within=60,
+            )
+        time.sleep(_SETTLES)
+        meters = [_Meter(*each) for each in zip(groups, checkers, strict=True)]
+        time.sleep(seconds)
+        read = [meter.read() for meter in meters]
+    finally:
+        for checker in checkers:
+            checker.stop()
+    carried = sum(rate for rate, _ in read)
+    name = program if replicas == 1 else f"{replicas} x {program}"
+    return Run(kind, name, replicas * TOO_MANY[kind], carried, sum(busy for _, busy in read) / carried)
+
+
+def median(runs: Iterable[Run]) -> Run:
+    """Take the median of each figure of runs of the same thing."""
+    found = list(runs)
+    counted = [run.counted for run in found if run.counted is not None]
+    return Run(
+        kind=found[0].kind,
+        program=found[0].program,
+        asked=found[0].asked,
+        carried=statistics.median(run.carried for run in found),
+        cpu=statistics.median(run.cpu for run in found),
+        late=statistics.median(run.late for run in found),
+        counted=statistics.median(counted) if counted else None,
+        skipped=statistics.median(run.skipped for run in found),
+        found=all(run.found for run in found),
+    )
