@@ -226,6 +226,7 @@ def calm(state: State) -> bool:
     return (
         state.verdict == "up"
         and state.failures == 0
+        and state.streak == 0
         and state.told is not None
         and same_news(state.told, PASSED)
     )

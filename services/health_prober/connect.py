@@ -23,8 +23,8 @@ from typing import Final
 
 from health_prober.sockets import RESET_ON_CLOSE, SocketAddress
 
-_LIBC = ctypes.PyDLL(None)
-"""Called with Python's lock held: these calls do not wait, and to get the lock back may take milliseconds."""
+_connect: Final = ctypes.PyDLL(None).connect
+"""Called with Python's lock held: this does not wait, and to get the lock back may take milliseconds."""
 _UNSPECIFIED = ctypes.byref(ctypes.create_string_buffer(16))
 """A sockaddr of family AF_UNSPEC, which Python's own connect cannot write."""
 GOES_ON: Final = frozenset({0, errno.EINPROGRESS})
@@ -63,7 +63,7 @@ def start(probe: _socket.socket, where: SocketAddress) -> int:
 
 def reset(descriptor: int) -> bool:
     """Reset the connection of a socket, which may then begin another; False: it may not."""
-    return bool(_LIBC.connect(descriptor, _UNSPECIFIED, 16) == 0)
+    return _connect(descriptor, _UNSPECIFIED, 16) == 0  # type: ignore[no-any-return]
 
 
 def outcome(probe: _socket.socket) -> int:

@@ -25,29 +25,25 @@ from health_prober.attempt import Passed
 from health_prober.check import (
     Decision,
     Event,
-    Failed,
     Succeeded,
     Unproven,
     begin,
     calm,
     decide,
     learn,
-    round_begins,
-    round_of,
     rules_of,
 )
 from health_prober.lean import Ending, Lean, TooSlow
-from health_prober.metrics import PROBE_DURATION, PROBES, PROBES_IN_FLIGHT
+from health_prober.metrics import PROBES_IN_FLIGHT
 from health_prober.probe import Probe
 from health_prober.punctual import Punctuality, bound_of
+from health_prober.schedule import Schedule
+from health_prober.endings import Endings
 from health_prober.troubles import Troubles
-from health_prober.wheel import NOWHERE, Wheel
 from vipbus.contracts import Check, VerdictName
 
 _DESCRIPTORS_KEPT = 256
 """Left for the bus, files, libraries, the scraper, and sockets that wait for their next attempt."""
-_TICK = 0.00025
-"""Seconds, of the wheel."""
 _STARTS_A_TURN = 16
 """Attempts begun before answers are looked at again, so that an answer's time is not that of other starts."""
 _GROWN = 1.25
@@ -118,9 +114,8 @@ class Engine:
         self._lean = Lean(self._wake)
         self._aside = Aside(ring=self._ring, on_crash=on_crash)
         self._probes: dict[Check, Probe] = {}
-        self._wheel: Wheel[Probe] = Wheel(_TICK)
-        self._due: deque[Probe] = deque()
-        """Whose time has come, the oldest first."""
+        self._schedule = Schedule()
+        self._endings = Endings()
         self._frozen = 0
         self._punctuality = Punctuality(time.monotonic())
         self._troubles = Troubles()
@@ -173,14 +168,12 @@ class Engine:
         now = time.monotonic()
         self._lean.expire(now, ended)
         passed: list[Probe] = []
-        durations: list[float] = []
-        self._lean.look(now, passed, durations)
+        self._lean.look(now, passed, self._endings.passed["tcp"])
         for probe, ending in ended:
-            self._ended(probe, ending, now, passed, durations)
+            self._ended(probe, ending, now, passed)
         if passed:
             self._stayed_up(passed, now)
-            PROBES.add(len(durations), result="success")
-            PROBE_DURATION.observe_all(durations)
+            self._endings.count()
         for probe, event in self._aside.hanging(now):
             self._judge(probe, event, now)
         if woken:
@@ -194,10 +187,10 @@ class Engine:
     def _patience(self, now: float) -> float:
         """Say how long nothing will have to be done, in seconds; -1 is until something happens."""
         free = self._free
-        if (self._due and free > 0) or (self._aside.due and self._aside.room(free)):
+        if (self._schedule.due and free > 0) or (self._aside.due and self._aside.room(free)):
             return 0
-        wakes = [self._wheel.next, self._lean.next, self._aside.next, self._troubles.due]
-        if self._punctuality.trouble or self._due or self._aside.due:
+        wakes = [self._schedule.next, self._lean.next, self._aside.next, self._troubles.due]
+        if self._punctuality.trouble or self._schedule.due or self._aside.due:
             wakes.append(self._punctuality.ends)
         moments = [moment for moment in wakes if moment is not None]
         return min(max(min(moments) - now, 0), _LONGEST_WAIT) if moments else -1
@@ -214,10 +207,8 @@ class Engine:
             self._take(self._orders.popleft(), now)
         while self._hastened:
             probe = self._probes.get(self._hastened.popleft())
-            if probe is not None and probe.tick != NOWHERE:
-                self._settle(probe)
-                probe.state = msgspec.structs.replace(probe.state, due=now)
-                self._schedule(probe)
+            if probe is not None:
+                self._schedule.hasten(probe, now)
         for probe, event in self._aside.ended():
             self._judge(probe, event, now)
 
@@ -230,15 +221,14 @@ class Engine:
             self._forget(probe)
         if gone:
             dropped = set(gone)
-            self._wheel.sweep()
-            self._due = deque(probe for probe in self._due if probe not in dropped)
+            self._schedule.sweep(dropped)
             self._aside.due = deque(probe for probe in self._aside.due if probe not in dropped)
         for check, verdict in orders.checks.items():
             known = self._probes.get(check)
             if known is None:
                 self._begin(check, verdict or "unknown", now)
             elif verdict is not None:
-                self._settle(known)
+                self._schedule.settle(known)
                 known.state = learn(known.state, verdict)
                 known.calm = calm(known.state)
         self._lean.keep_lines(self._probes.values())
@@ -253,10 +243,10 @@ class Engine:
         probe = self._probes[check] = Probe(check, rules, begin(rules, verdict, now))
         probe.bound = bound_of(rules.interval)
         self._lean.admit(probe)
-        self._schedule(probe)
+        self._schedule.put(probe)
 
     def _forget(self, probe: Probe) -> None:
-        self._wheel.remove(probe)
+        self._schedule.remove(probe)
         self._troubles.over(probe)
         if probe.socket is not None:
             self._lean.drop(probe)
@@ -264,33 +254,20 @@ class Engine:
 
     # ---- when it begins
 
-    @staticmethod
-    def _settle(probe: Probe) -> None:
-        """Bring a state up to date in which nothing but the time has changed."""
-        if probe.state.due != probe.due:
-            probe.state = msgspec.structs.replace(probe.state, due=probe.due)
-
-    def _schedule(self, probe: Probe) -> None:
-        probe.due = probe.state.due
-        probe.round = round_of(probe.rules, probe.due)
-        probe.calm = calm(probe.state)
-        self._wheel.add(probe.due, probe)
-
     def _start_due(self, now: float) -> None:
-        due = self._due
-        for probe in self._wheel.take(now):
-            (due if probe.lean else self._aside.due).append(probe)
+        self._schedule.take(now, self._aside.due.append)
+        due, start, clock = self._schedule.due, self._lean.start, time.monotonic
         lateness: list[float] = []
         if self._aside.due:
             self._start_aside(now, lateness)
         ended: list[tuple[Probe, Event]] = []
         for _ in range(min(len(due), _STARTS_A_TURN, max(self._free, 0))):
             probe = due.popleft()
-            now = time.monotonic()
+            now = clock()
             lateness.append(late := now - probe.due)
             if late > probe.bound:
                 self._punctuality.late(late, probe.rules.interval)
-            if (ending := self._lean.start(probe, now)) is not None:
+            if (ending := start(probe, now)) is not None:
                 ended.append((probe, ending))
         if lateness:
             self._punctuality.began(lateness)
@@ -310,9 +287,7 @@ class Engine:
 
     # ---- how it ends
 
-    def _ended(
-        self, probe: Probe, ending: Ending, now: float, passed: list[Probe], durations: list[float]
-    ) -> None:
+    def _ended(self, probe: Probe, ending: Ending, now: float, passed: list[Probe]) -> None:
         if isinstance(ending, TooSlow):
             probe.lean = False
             self._aside.due.append(probe)
@@ -320,43 +295,33 @@ class Engine:
             self._judge(probe, ending, now)
         elif probe.calm:
             passed.append(probe)
-            durations.append(now - probe.began)
+            self._endings.passed[probe.kind].append(now - probe.began)
         else:
             self._judge(probe, Succeeded(probe.began, ending), now)
 
     def _stayed_up(self, probes: list[Probe], now: float) -> None:
-        """Note that servers which were up still are: all that changes is the time.
+        """Note that servers which were up still are.
 
-        Unless another's verdict was taken over meanwhile, or the next round should have begun already.
+        Unless another's verdict was taken over meanwhile.
         """
-        add = self._wheel.add
-        for probe in probes:
-            number = probe.round + 1
-            due = round_begins(probe.rules, number)
-            if due > now and probe.calm:
-                probe.round = number
-                probe.due = due
-                add(due, probe)
-            else:
-                self._decide(probe, Succeeded(probe.began), now)
+        for probe in self._schedule.again(probes, now):
+            self._decide(probe, Succeeded(probe.began), now)
         if self._troubles:
             for probe in probes:
                 self._troubles.over(probe)
 
     def _judge(self, probe: Probe, event: Event, now: float) -> None:
+        self._endings.judged(probe.kind, event, now - probe.began)
         if isinstance(event, Unproven):
-            PROBES.add(result="local")
             self._troubles.has(probe, event.trouble)
         else:
-            PROBES.add(result="failure" if isinstance(event, Failed) else "success")
-            PROBE_DURATION.observe(now - probe.began)
             self._troubles.over(probe)
         self._decide(probe, event, now)
 
     def _decide(self, probe: Probe, event: Event, now: float) -> None:
-        self._settle(probe)
+        self._schedule.settle(probe)
         probe.state, decision = decide(probe.rules, probe.state, event, now)
-        self._schedule(probe)
+        self._schedule.put(probe)
         if decision is not None:
             now_ns = time.time_ns()
             began_ns = now_ns - int((now - decision.began) * 1e9)
@@ -366,7 +331,9 @@ class Engine:
 
     def _say(self, now: float) -> None:
         if now >= self._punctuality.ends:
-            oldest = [now - line[0].due - line[0].bound for line in (self._due, self._aside.due) if line]
+            oldest = [
+                now - line[0].due - line[0].bound for line in (self._schedule.due, self._aside.due) if line
+            ]
             self._punctuality.turn(now, max(oldest, default=0.0))
             self._troubles.late(self._punctuality.trouble)
         if self._troubles.changed and (line := self._troubles.news(now)) is not None:

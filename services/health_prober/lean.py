@@ -97,26 +97,22 @@ class Lean:
         """Begin an attempt; None: it is in flight."""
         probe.began = now
         if probe.calm and probe.patient:
-            return self._start_quietly(probe)
-        if probe.octets is not None:
+            # the usual attempt; a line has it only once it takes longer than usual
+            try:
+                made = self._quiet.take(probe.family)
+                if made.connect_ex(probe.where) == errno.EINPROGRESS:
+                    probe.socket = made
+                    probe.quiet = True
+                    self.flying[made.fileno()] = probe
+                    self._unseen.append(probe)
+                    return None
+                made.close()
+            except OSError:
+                pass  # it comes again
+        elif probe.octets is not None:
             from health_prober.dialogue import Dialogue  # noqa: PLC0415  # HTTP is imported with the first
 
             probe.dialogue = Dialogue(probe.check, probe.octets)  # type: ignore[arg-type]  # octets: an HttpCheck
-        return self._connect(probe)
-
-    def _start_quietly(self, probe: Probe) -> Failed | Unproven | None:
-        """Begin the usual attempt; a line has it only once it takes longer than usual."""
-        try:
-            made = self._quiet.take(probe.family)
-            if made.connect_ex(probe.where) == errno.EINPROGRESS:
-                probe.socket = made
-                probe.quiet = True
-                self.flying[made.fileno()] = probe
-                self._unseen.append(probe)
-                return None
-            made.close()
-        except OSError:
-            pass  # it comes again
         return self._connect(probe)
 
     def _connect(self, probe: Probe) -> Failed | Unproven | None:

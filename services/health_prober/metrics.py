@@ -2,7 +2,9 @@
 
 from vipbus.telemetry.metrics import REGISTRY
 
-PROBES = REGISTRY.counter("vipbus_probes_total", "Attempts that ended, by result: success, failure, local")
+PROBES = REGISTRY.counter(
+    "vipbus_probes_total", "Attempts that ended, by kind of check and result: success, failure, local"
+)
 PROBES_IN_FLIGHT = REGISTRY.gauge("vipbus_probes_in_flight", "Attempts that are waiting for an answer")
 PROBE_LATENESS = REGISTRY.histogram(
     "vipbus_probe_lateness_seconds", "How long after its time an attempt began"
@@ -11,7 +13,8 @@ ROUNDS_SKIPPED = REGISTRY.counter(
     "vipbus_probe_rounds_skipped_total", "Rounds left out because the prober was later than their interval"
 )
 PROBE_DURATION = REGISTRY.histogram(
-    "vipbus_probe_duration_seconds", "How long an attempt took until it was answered, refused or timed out"
+    "vipbus_probe_duration_seconds",
+    "How long an attempt took until it was answered, refused or timed out, by kind",
 )
 HINTS = REGISTRY.counter(
     "vipbus_prober_hints_total", "Hints from routers that made a real server's checks run at once"

@@ -6,6 +6,7 @@ import _socket
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from health_prober.attempt import kind_of
 from health_prober.check import Rules, State
 from health_prober.sockets import resolve
 from health_prober.wheel import NOWHERE
@@ -30,6 +31,7 @@ class Probe:
         "dialogue",
         "due",
         "family",
+        "kind",
         "lean",
         "line",
         "octets",
@@ -47,6 +49,7 @@ class Probe:
 
     def __init__(self, check: Check, rules: Rules, state: State) -> None:
         self.check = check
+        self.kind = kind_of(check)
         self.rules = rules
         self.state = state
         self.due = state.due

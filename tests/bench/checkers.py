@@ -138,6 +138,11 @@ class Place:
         names, values = (line.split() for line in lines if line.startswith("Tcp:"))
         return int(values[names.index("ActiveOpens")])
 
+    @property
+    def cpu(self) -> float:
+        """Seconds on a processor so far, of the targets."""
+        return cpu_seconds(self._targets.pid)
+
     def start(self, program: Program, work: Work) -> Checker:
         """Start a program that checks targets."""
         return self._vipbus(work) if program == "vipbus" else self._prober(work)
@@ -158,7 +163,8 @@ class Place:
             "    option httpchk GET / HTTP/1.1\n    http-check send hdr Host target hdr User-Agent vipbus\n"
         )
         servers = "".join(
-            f"    server s{number} {address(number)}:{_PORT} check {timing}\n" for number in range(work.targets)
+            f"    server s{number} {address(number)}:{_PORT} check {timing}\n"
+            for number in range(work.targets)
         )
         text = f"backend checked\n{asked if self.kind == 'http' else ''}{servers}"
         admin = self._directory / "prober.sock"

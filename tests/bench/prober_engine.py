@@ -1,7 +1,7 @@
 """The prober's engine alone, with checks of one kind at one rate; what it counted is written on SIGUSR1.
 
-``python prober_engine.py KIND COUNT REPLICA REPLICAS INTERVAL PORT OUTPUT`` checks that replica's share of COUNT
-addresses, each every INTERVAL seconds. The output is one JSON object (`Counted`).
+``python prober_engine.py KIND COUNT REPLICA REPLICAS INTERVAL PORT OUTPUT`` checks that replica's share of
+COUNT addresses, each every INTERVAL seconds. The output is one JSON object (`Counted`).
 """
 
 from __future__ import annotations

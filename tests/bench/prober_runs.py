@@ -45,6 +45,8 @@ class Run:
     """Seconds, at p99, by the program's own count; None: nobody tells."""
     skipped: float = 0.0
     """Rounds a second that were left out."""
+    had: float = 0.0
+    """Processors that the program and its targets were on."""
     found: bool = True
     """Every target was found up."""
 
@@ -60,16 +62,29 @@ class _Meter:
     def __init__(self, place: Place, checker: Checker) -> None:
         self._place = place
         self._checker = checker
-        self._begun, self._cpu, self._at = self._now()
+        self._before = self._now()
 
-    def _now(self) -> tuple[int, float, float]:
-        return self._place.begun(), self._checker.cpu, time.monotonic()
+    def _now(self) -> tuple[float, ...]:
+        return time.monotonic(), self._place.begun(), self._checker.cpu, self._place.cpu
 
-    def read(self) -> tuple[float, float]:
-        """Give the checks a second, and the seconds on a processor in each second."""
+    def read(self) -> _Read:
+        """Give what it did since."""
         assert self._checker.process.poll() is None, "a program that checks has ended"
-        begun, cpu, at = self._now()
-        return (begun - self._begun) / (at - self._at), (cpu - self._cpu) / (at - self._at)
+        time_, begun, cpu, targets = (
+            after - before for before, after in zip(self._before, self._now(), strict=True)
+        )
+        return _Read(begun / time_, cpu / time_, (cpu + targets) / time_)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was done in each second."""
+
+    checks: float
+    cpu: float
+    """Seconds on a processor, of the program that checks."""
+    had: float
+    """As that, and of its targets."""
 
 
 def _found(checker: Checker, targets: int) -> bool:
@@ -91,7 +106,7 @@ def paced(place: Place, program: Program, rate: int, seconds: float) -> Run:
         before = checker.counted() if checker.tells else None
         meter = _Meter(place, checker)
         time.sleep(seconds)
-        carried, busy = meter.read()
+        read = meter.read()
         counted, skipped = None, 0.0
         if before is not None:
             after = checker.counted()
@@ -102,7 +117,17 @@ def paced(place: Place, program: Program, rate: int, seconds: float) -> Run:
         late = Distribution.of(lateness(times.values(), INTERVAL) or [math.inf]).p99
     finally:
         checker.stop()
-    return Run(place.kind, program, rate, carried, busy / carried, late, counted, skipped, found)
+    return Run(
+        kind=place.kind,
+        program=program,
+        asked=rate,
+        carried=read.checks,
+        cpu=_each([read]),
+        late=late,
+        counted=counted,
+        skipped=skipped,
+        found=found,
+    )
 
 
 def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
@@ -130,9 +155,20 @@ def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
     finally:
         for checker in checkers:
             checker.stop()
-    carried = sum(rate for rate, _ in read)
-    name = program if replicas == 1 else f"{replicas} x {program}"
-    return Run(kind, name, replicas * TOO_MANY[kind], carried, sum(busy for _, busy in read) / carried)
+    return Run(
+        kind=kind,
+        program=program if replicas == 1 else f"{replicas} x {program}",
+        asked=replicas * TOO_MANY[kind],
+        carried=sum(each.checks for each in read),
+        cpu=_each(read),
+        had=sum(each.had for each in read),
+    )
+
+
+def _each(read: Sequence[_Read]) -> float:
+    """Give the seconds on a processor for a check."""
+    checks = sum(each.checks for each in read)
+    return sum(each.cpu for each in read) / checks if checks else math.inf
 
 
 def median(runs: Iterable[Run]) -> Run:
@@ -148,5 +184,6 @@ def median(runs: Iterable[Run]) -> Run:
         late=statistics.median(run.late for run in found),
         counted=statistics.median(counted) if counted else None,
         skipped=statistics.median(run.skipped for run in found),
+        had=statistics.median(run.had for run in found),
         found=all(run.found for run in found),
     )

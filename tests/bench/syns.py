@@ -64,7 +64,5 @@ class Syns:
 
 
 def lateness(begun: Iterable[list[float]], interval: float) -> list[float]:
-    """Give by how many seconds each time between two connections of one target was longer than the interval."""
-    return [
-        max(0.0, after - before - interval) for times in begun for before, after in pairwise(times)
-    ]
+    """Give by how many seconds each time between two connections of a target exceeded the interval, or 0."""
+    return [max(0.0, after - before - interval) for times in begun for before, after in pairwise(times)]

@@ -52,6 +52,11 @@ class Metric:
         """Read the present value; 0 when it was never set."""
         return self.values.get(_labels(labels), 0.0)
 
+    def total(self, **labels: str) -> float:
+        """Add up the values of every label set that has these labels."""
+        wanted = labels.items()
+        return sum(value for found, value in self.samples() if wanted <= found.items())
+
     def samples(self) -> list[tuple[dict[str, str], float]]:
         """Read every value with its labels, as they were at one moment; for any thread."""
         # a copy is made in one step: whoever counts in another thread may add a label set meanwhile
@@ -120,18 +125,19 @@ class Histogram(Metric):
         if self.forward is not None:
             self.forward(value, labels)
 
-    def observe_all(self, values: Sequence[float]) -> None:
-        """Count many observations without labels, each at a fraction of the price."""
-        distribution = self.distributions.get(())
+    def observe_all(self, values: Sequence[float], **labels: str) -> None:
+        """Count many observations with the same labels, each at a fraction of the price."""
+        key = _labels(labels)
+        distribution = self.distributions.get(key)
         if distribution is None:
-            distribution = self.distributions[()] = Distribution([0] * (len(self.bounds) + 1))
+            distribution = self.distributions[key] = Distribution([0] * (len(self.bounds) + 1))
         bounds, counts = self.bounds, distribution.counts
         for value in values:
             counts[bisect.bisect_left(bounds, value)] += 1
         distribution.sum += sum(values)
         if self.forward is not None:
             for value in values:
-                self.forward(value, {})
+                self.forward(value, labels)
 
     def count(self, **labels: str) -> int:
         """Read how many observations there were."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
 from health_prober.check import round_begins, round_of, rules_of
-from tests.bench.prober import Run, median, show_paced, show_saturated
-from tests.bench.prober_engine import BOUNDS, address, quantile
+from tests.bench.prober import show_flooded, show_paced
+from tests.bench.prober_engine import BOUNDS, address, quantile, share
+from tests.bench.prober_runs import Run, median
 from tests.bench.reaction import Close, undisturbed
-from tests.bench.syns import unevenness
+from tests.bench.syns import lateness
 from vipbus.contracts import TcpCheck
 
 CHECK = TcpCheck(address="127.0.0.1", port=80, interval=1.0, timeout=1.0)
@@ -45,9 +48,15 @@ def test_every_target_has_an_address_of_its_own() -> None:
     assert address(1) == "127.1.0.1"
 
 
-def test_unevenness_is_what_a_gap_differs_from_the_interval_by() -> None:
-    found = unevenness([[1.0, 2.0, 3.5], [9.0], [4.0, 4.75]], 1.0)
-    assert found == pytest.approx([0.0, 0.5, 0.25])
+def test_replicas_share_the_targets() -> None:
+    shares = [share(2000, replica, 2) for replica in range(2)]
+    assert sorted(shares[0] + shares[1]) == list(range(2000))
+    assert all(len(each) == pytest.approx(1000, abs=150) for each in shares)
+
+
+def test_late_is_what_a_gap_exceeds_the_interval_by() -> None:
+    found = lateness([[1.0, 2.0, 3.5], [9.0], [4.0, 4.75]], 1.0)
+    assert found == pytest.approx([0.0, 0.5, 0.0])
 
 
 def test_figures_are_medians_and_ratios_ours_over_theirs() -> None:
@@ -56,14 +65,29 @@ def test_figures_are_medians_and_ratios_ours_over_theirs() -> None:
     assert median(ours).cpu == pytest.approx(30e-6)
     shown = show_paced([median(ours), theirs])
     assert "0.75x" in shown
-    floods = [
-        Run("tcp", "vipbus", 9, 20_000, 30e-6),
-        Run("tcp", "2 x vipbus", 9, 38_000, 31e-6),
-        Run("tcp", "haproxy", 9, 16_000, 40e-6),
-    ]
-    shown = show_saturated(floods)
-    assert "1.90x" in shown
-    assert "1.25x" in shown
+    assert "0.10x" in shown
+
+
+@pytest.mark.parametrize("fault", [{"carried": 9_700}, {"found": False}])
+def test_a_rate_that_is_not_held_has_no_figures(fault: dict[str, Any]) -> None:
+    ours = Run("http", "vipbus", 10_000, 10_000, 30e-6, 0.001)
+    theirs = Run(**{**asdict(replace(ours, program="haproxy", cpu=40e-6, late=0.5)), **fault})
+    shown = show_paced([ours, theirs]).splitlines()
+    assert "30.0" in shown[2]
+    assert "not held" in shown[3]
+    assert not {"40.0", "500", "0.75x"} & set(shown[3].replace("|", " ").split())
+
+
+def test_what_others_took_of_the_processors_is_reckoned_out() -> None:
+    shown = show_flooded(
+        [
+            Run("tcp", "vipbus", 9, 20_000, 30e-6, had=1.0),
+            Run("tcp", "2 x vipbus", 9, 30_000, 31e-6, had=1.6),
+            Run("tcp", "haproxy", 9, 16_000, 40e-6, had=1.0),
+        ]
+    ).splitlines()
+    assert [cell.strip() for cell in shown[3].split("|")[6:8]] == ["1.50x", "1.88x"]
+    assert "1.25x" in shown[4]
 
 
 def test_beyond_the_check_is_counted_from_its_time_or_from_the_close() -> None:

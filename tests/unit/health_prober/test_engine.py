@@ -93,8 +93,8 @@ def test_a_target_never_sees_a_probe_in_its_accept_queue_and_no_port_is_left_in_
         port = listener.getsockname()[1]
         listener.setblocking(False)
         run.check(tcp(port, interval=0.01))
-        before = PROBES.value(result="success")
-        eventually(lambda: PROBES.value(result="success") >= before + 20, "twenty probes are made")
+        before = PROBES.total(result="success")
+        eventually(lambda: PROBES.total(result="success") >= before + 20, "twenty probes are made")
         with pytest.raises(BlockingIOError):
             listener.accept()
         waiting = [
@@ -142,8 +142,8 @@ def test_a_verdict_that_is_taken_over_is_confirmed_once() -> None:
     with running() as run, listening() as listener:
         check = tcp(listener.getsockname()[1])
         run.check(check, known="up")
-        before = PROBES.value(result="success")
-        eventually(lambda: PROBES.value(result="success") >= before + 3, "it is probed")
+        before = PROBES.total(result="success")
+        eventually(lambda: PROBES.total(result="success") >= before + 3, "it is probed")
         assert [outcome.decision.verdict for outcome in run.outcomes] == ["up"]
         run.check(check, known="down")
         eventually(lambda: len(run.outcomes) == 2, "what was taken over is put right")
@@ -278,7 +278,7 @@ def test_who_is_dropped_in_the_moment_of_its_answer_does_not_come_back() -> None
     engine, _, probe, outcomes = alone("unknown")
 
     def answers(_now: float, _seconds: float, ended: list[tuple[Probe, Ending]]) -> bool:
-        engine._wheel.remove(probe)
+        engine._schedule.remove(probe)
         ended.append((probe, PASSED))
         return True
 
@@ -287,7 +287,7 @@ def test_who_is_dropped_in_the_moment_of_its_answer_does_not_come_back() -> None
     engine._turn()
     assert [outcome.decision.verdict for outcome in outcomes] == ["up"]
     assert engine._probes == {}
-    assert engine._wheel.next is None
+    assert engine._schedule.next is None
 
 
 def test_a_verdict_that_is_taken_over_while_a_check_is_in_flight_is_put_right_by_it() -> None:
@@ -296,7 +296,7 @@ def test_a_verdict_that_is_taken_over_while_a_check_is_in_flight_is_put_right_by
     engine._judge(probe, Succeeded(now), now)
     assert probe.calm
     engine._decided.clear()
-    engine._wheel.remove(probe)  # it is in flight
+    engine._schedule.remove(probe)  # it is in flight
     engine._take(Orders(2, {check: "down"}), now)
     engine._stayed_up([probe], now)
     engine._say(now)
@@ -321,8 +321,8 @@ def test_a_server_that_falls_silent_is_noticed_in_time_and_found_again() -> None
         check = tcp(listener.getsockname()[1], retry=0)
         run.check(check)
         eventually(lambda: run.last(check) == "up", "it is up")
-        before = PROBES.value(result="success")
-        eventually(lambda: PROBES.value(result="success") >= before + 2, "it stays up")
+        before = PROBES.total(result="success")
+        eventually(lambda: PROBES.total(result="success") >= before + 2, "it stays up")
         assert run.engine._probes[check].calm
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:

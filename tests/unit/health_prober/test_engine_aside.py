@@ -87,9 +87,9 @@ def test_a_kind_that_breaks_ends_nothing_and_is_said_once(
     attempts(monkeypatch, breaks)
     healthy = DnsCheck(address="127.0.0.1", port=53, interval=0.1)
     with running() as run, caplog.at_level(logging.ERROR):
-        before = PROBES.value(result="local")
+        before = PROBES.total(result="local")
         run.check(*(ping(timeout=number) for number in range(1, 4)), healthy)
-        eventually(lambda: PROBES.value(result="local") >= before + 9, "they are tried again and again")
+        eventually(lambda: PROBES.total(result="local") >= before + 9, "they are tried again and again")
         assert run.last(healthy) == "up"
         assert {outcome.check for outcome in run.outcomes} == {healthy}
         assert run.troubles[0].endswith(
@@ -199,8 +199,8 @@ def test_a_library_that_hangs_is_given_up_and_the_plain_checks_go_on(monkeypatch
             run.check(ping(timeout=0.1), plain)
             eventually(lambda: run.troubles, "it is given up")
             assert run.troubles[0] == "the check failed inside vipbus: it did not end in time"
-            before = PROBES.value(result="failure")
-            eventually(lambda: PROBES.value(result="failure") > before + 5, "plain checks go on")
+            before = PROBES.total(result="failure")
+            eventually(lambda: PROBES.total(result="failure") > before + 5, "plain checks go on")
             assert run.last(ping(timeout=0.1)) is None
         finally:
             released.set()
@@ -232,6 +232,6 @@ def test_a_slow_thread_beside_makes_no_plain_check_late(monkeypatch: pytest.Monk
     plain = TcpCheck(address="127.0.0.1", port=1, interval=0.02, retry=0)
     with running() as run:
         run.check(plain, *(ping(number) for number in range(1, 20)))
-        before = PROBES.value(result="failure")
-        took = eventually(lambda: PROBES.value(result="failure") >= before + 50, "plain checks are made")
+        before = PROBES.total(result="failure")
+        took = eventually(lambda: PROBES.total(result="failure") >= before + 50, "plain checks are made")
         assert took < 5  # 1 s if it has all the time it wants

@@ -17,7 +17,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def ended() -> float:
-    return PROBES.value(result="success") + PROBES.value(result="failure")
+    return PROBES.total(result="success") + PROBES.total(result="failure")
 
 
 def test_ten_thousand_rounds_leave_no_descriptor_thread_or_memory_behind() -> None:

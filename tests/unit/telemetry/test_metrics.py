@@ -45,6 +45,25 @@ def test_a_number_that_was_never_set_is_zero_not_absent() -> None:
     assert samples(registry)["vipbus_never_total", ()] == 0
 
 
+def test_values_and_observations_go_by_their_labels() -> None:
+    registry = Registry()
+    counter = registry.counter("vipbus_things_total", "things")
+    counter.add(2, kind="tcp", result="up")
+    counter.add(3, kind="http", result="up")
+    counter.add(4, kind="http", result="down")
+    assert counter.total(result="up") == 5
+    assert counter.total(kind="http") == 7
+    assert counter.total() == 9
+    assert counter.total(kind="dns") == 0
+    histogram = registry.histogram("vipbus_wait_seconds", "wait", bounds=(0.1, 1.0))
+    forwarded: list[tuple[float, dict[str, str]]] = []
+    histogram.forward = lambda value, labels: forwarded.append((value, labels))
+    histogram.observe_all([0.05, 0.5], kind="tcp")
+    histogram.observe(0.05, kind="tcp")
+    assert histogram.distributions[("kind", "tcp"),].counts == [2, 1, 0]
+    assert forwarded == [(0.05, {"kind": "tcp"}), (0.5, {"kind": "tcp"}), (0.05, {"kind": "tcp"})]
+
+
 def test_hostile_label_values_stay_in_their_label() -> None:
     registry = Registry()
     registry.gauge("vipbus_level", "level").set(1, cause='a"b\n\\c 7')
