@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -45,10 +45,17 @@ class Aside:
         """When somebody must look for what hangs; None: nothing is in flight."""
         return self._look_at if self.flying else None
 
-    def begin(self, probes: Iterable[Probe]) -> None:
-        """Begin attempts."""
+    def begin_due(self, now: float, descriptors: int) -> list[Probe]:
+        """Begin attempts at those whose time has come, as many as there is room for; return them."""
+        probes = [self.due.popleft() for _ in range(min(len(self.due), self.room(descriptors)))]
+        if probes:
+            self._begin(probes, now)
+        return probes
+
+    def _begin(self, probes: Iterable[Probe], now: float) -> None:
         attempts = []
         for probe in probes:
+            probe.began = now
             probe.ticket = next(self._tickets)
             self.flying[probe.ticket] = probe
             attempts.append((probe.ticket, probe.check))
@@ -62,6 +69,10 @@ class Aside:
         """Break a probe's attempt off, if there is one."""
         if self.flying.pop(probe.ticket, None) is not None and self._side is not None:
             self._side.cancel([probe.ticket])
+
+    def sweep(self, dropped: Collection[Probe]) -> None:
+        """Let those go that are due and have been dropped."""
+        self.due = deque(probe for probe in self.due if probe not in dropped)
 
     def ended(self) -> list[tuple[Probe, Event]]:
         """Take what has ended since the last call."""

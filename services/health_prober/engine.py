@@ -11,39 +11,28 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import resource
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-
-import msgspec
+from collections.abc import Callable, Iterable
 
 from health_prober.aside import DESCRIPTORS, Aside
 from health_prober.attempt import Passed
-from health_prober.check import (
-    Decision,
-    Event,
-    Succeeded,
-    Unproven,
-    begin,
-    calm,
-    decide,
-    learn,
-    rules_of,
-)
+from health_prober.check import Event, Succeeded, Unproven, begin, calm, decide, learn, rules_of
+from health_prober.endings import Endings
 from health_prober.lean import Ending, Lean, TooSlow
 from health_prober.metrics import PROBES_IN_FLIGHT
+from health_prober.orders import Orders, Outcome
 from health_prober.probe import Probe
 from health_prober.punctual import Punctuality, bound_of
 from health_prober.schedule import Schedule
-from health_prober.endings import Endings
+from health_prober.sockets import raise_descriptor_limit
 from health_prober.troubles import Troubles
 from vipbus.contracts import Check, VerdictName
 
-_DESCRIPTORS_KEPT = 256
-"""Left for the bus, files, libraries, the scraper, and sockets that wait for their next attempt."""
+__all__ = ["Engine", "Orders", "Outcome", "raise_descriptor_limit"]
+
 _STARTS_A_TURN = 16
 """Attempts begun before answers are looked at again, so that an answer's time is not that of other starts."""
 _GROWN = 1.25
@@ -54,36 +43,6 @@ _LONGEST_WAIT = 3600.0
 """Seconds; epoll_wait(2) counts milliseconds in an int, which an interval of 25 days overflows."""
 _SWITCH_INTERVAL = 0.0005
 """Seconds that another thread may compute while this one wants to (Python's default: ten times as long)."""
-
-
-class Orders(msgspec.Struct, frozen=True):
-    """Every check that is to run, and what the thread is told of it.
-
-    A verdict is taken over from whoever found it; None leaves the check as it is, unknown if it is new.
-    """
-
-    number: int
-    checks: Mapping[Check, VerdictName | None]
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """A check's decision, with its times in nanoseconds since the epoch."""
-
-    check: Check
-    decision: Decision
-    order: int
-    """The last orders that were taken when it was decided."""
-    began_ns: int
-    decided_ns: int
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit on descriptors to the hard one; return how many attempts may be in flight."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    limit = 2**20 if hard == resource.RLIM_INFINITY else hard
-    return max(limit - _DESCRIPTORS_KEPT, 1)
 
 
 class Engine:
@@ -222,7 +181,7 @@ class Engine:
         if gone:
             dropped = set(gone)
             self._schedule.sweep(dropped)
-            self._aside.due = deque(probe for probe in self._aside.due if probe not in dropped)
+            self._aside.sweep(dropped)
         for check, verdict in orders.checks.items():
             known = self._probes.get(check)
             if known is None:
@@ -258,8 +217,10 @@ class Engine:
         self._schedule.take(now, self._aside.due.append)
         due, start, clock = self._schedule.due, self._lean.start, time.monotonic
         lateness: list[float] = []
-        if self._aside.due:
-            self._start_aside(now, lateness)
+        for probe in self._aside.begin_due(now, self._free):
+            lateness.append(late := now - probe.due)
+            if late > probe.bound:
+                self._punctuality.late(late, probe.rules.interval)
         ended: list[tuple[Probe, Event]] = []
         for _ in range(min(len(due), _STARTS_A_TURN, max(self._free, 0))):
             probe = due.popleft()
@@ -273,17 +234,6 @@ class Engine:
             self._punctuality.began(lateness)
         for probe, failed in ended:
             self._judge(probe, failed, now)
-
-    def _start_aside(self, now: float, lateness: list[float]) -> None:
-        due = self._aside.due
-        probes = [due.popleft() for _ in range(min(len(due), self._aside.room(self._free)))]
-        for probe in probes:
-            probe.began = now
-            lateness.append(late := now - probe.due)
-            if late > probe.bound:
-                self._punctuality.late(late, probe.rules.interval)
-        if probes:
-            self._aside.begin(probes)
 
     # ---- how it ends
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import socket
 import struct
 from typing import Final
@@ -12,9 +13,20 @@ from typing import Final
 from health_prober.attempt import NotTriedError
 from vipbus.contracts import CheckBase
 
+_DESCRIPTORS_KEPT = 256
+"""Left for the bus, files, libraries, the scraper, and sockets that wait for their next attempt."""
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with 0 s (socket(7)): a close resets, so that no port of ours is parked in TIME-WAIT."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit on descriptors to the hard one; return how many attempts may be in flight."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit = 2**20 if hard == resource.RLIM_INFINITY else hard
+    return max(limit - _DESCRIPTORS_KEPT, 1)
 
 
 def resolve(address: str, port: int) -> tuple[int, SocketAddress]:

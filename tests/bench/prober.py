@@ -101,7 +101,7 @@ def show_flooded(runs: Sequence[Run]) -> str:
         times = whole = over = ""
         if run is not one:
             times = ratio(run.carried, one.carried)
-            whole = ratio(round(run.had) * run.carried / run.had, one.carried / one.had)
+            whole = ratio(run.replicas * run.carried / run.had, one.carried / one.had)
         elif run.program != "vipbus":
             over = ratio(ones[run.kind, "vipbus"].carried, run.carried)
         figures = (f"{run.carried:.0f}", f"{run.cpu * 1e6:.1f}", f"{run.had:.2f}", times, whole, over)

@@ -45,6 +45,8 @@ class Run:
     """Seconds, at p99, by the program's own count; None: nobody tells."""
     skipped: float = 0.0
     """Rounds a second that were left out."""
+    replicas: int = 1
+    """Of the program, each held on a processor where it is flooded."""
     had: float = 0.0
     """Processors that the program and its targets were on."""
     found: bool = True
@@ -159,6 +161,7 @@ def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
         kind=kind,
         program=program if replicas == 1 else f"{replicas} x {program}",
         asked=replicas * TOO_MANY[kind],
+        replicas=replicas,
         carried=sum(each.checks for each in read),
         cpu=_each(read),
         had=sum(each.had for each in read),
@@ -184,6 +187,7 @@ def median(runs: Iterable[Run]) -> Run:
         late=statistics.median(run.late for run in found),
         counted=statistics.median(counted) if counted else None,
         skipped=statistics.median(run.skipped for run in found),
+        replicas=found[0].replicas,
         had=statistics.median(run.had for run in found),
         found=all(run.found for run in found),
     )

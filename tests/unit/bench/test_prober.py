@@ -82,7 +82,7 @@ def test_what_others_took_of_the_processors_is_reckoned_out() -> None:
     shown = show_flooded(
         [
             Run("tcp", "vipbus", 9, 20_000, 30e-6, had=1.0),
-            Run("tcp", "2 x vipbus", 9, 30_000, 31e-6, had=1.6),
+            Run("tcp", "2 x vipbus", 9, 30_000, 31e-6, replicas=2, had=1.6),
             Run("tcp", "haproxy", 9, 16_000, 40e-6, had=1.0),
         ]
     ).splitlines()
