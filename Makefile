@@ -98,7 +98,7 @@ test-pythons: packages ## Unit and contract tests on the other Pythons that are 
 	done
 
 ABOUT_PEERS := vrrp_interoperation.py vrrp_wire*.py vrrp_kernel*.py vrrp_agent_keepalived.py ipvs*.py \
-               checks_net*.py checks_tcp.py config_against_keepalived.py health_prober_scale.py
+               checks_net*.py checks_tcp.py checks_web_leaks.py config_against_keepalived.py health_prober_scale.py
 
 .PHONY: packages
 packages:
