@@ -6,7 +6,9 @@ import socket
 
 from hypothesis import strategies as st
 
+from ipvs_programmer import codec
 from ipvs_programmer import constants as c
+from ipvs_programmer.netlink import attribute
 from ipvs_programmer.table import (
     Checksum,
     Destination,
@@ -66,6 +68,31 @@ def table(*pools: Pool) -> dict[Key, Pool]:
     return {each.service.key: each for each in pools}
 
 
+# ---- answers of the kernel
+
+
+def with_service(*more: bytes) -> memoryview:
+    """Give a message about a service with more attributes than ours."""
+    packed = codec.pack_service(service())
+    return memoryview(attribute(c.IPVS_CMD_ATTR_SERVICE, packed[4:] + b"".join(more)))
+
+
+def with_destination(*more: bytes) -> memoryview:
+    """Give a message about a destination with its connections and more attributes than ours."""
+    counts = b"".join(
+        attribute(kind, number.to_bytes(4, "little"))
+        for kind, number in (
+            (c.IPVS_DEST_ATTR_ACTIVE_CONNS, 1),
+            (c.IPVS_DEST_ATTR_INACT_CONNS, 2),
+            (c.IPVS_DEST_ATTR_PERSIST_CONNS, 3),
+        )
+    )
+    packed = codec.pack_destination(destination())
+    return memoryview(attribute(c.IPVS_CMD_ATTR_DEST, packed[4:] + counts + b"".join(more)))
+
+
+# ---- strategies
+
 ports = st.integers(0, 65535)
 addresses_v4 = st.ip_addresses(v=4).map(str)
 addresses_v6 = st.binary(min_size=16, max_size=16).map(lambda raw: socket.inet_ntop(socket.AF_INET6, raw))
@@ -76,12 +103,13 @@ mark_keys = st.builds(
     st.sampled_from([socket.AF_INET.value, socket.AF_INET6.value]),
     st.integers(1, 2**32 - 1),
 )
+service_keys_and_marks = service_keys | mark_keys
 names = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=15)
 
 
 @st.composite
 def services(draw: st.DrawFn) -> Service:
-    of = draw(service_keys | mark_keys)
+    of = draw(service_keys_and_marks)
     v4 = of.family == socket.AF_INET
     return Service(
         key=of,
@@ -101,10 +129,14 @@ tunnels = (
 )
 
 
+def destination_keys(at: st.SearchStrategy[str] = addresses) -> st.SearchStrategy[DestinationKey]:
+    return st.builds(DestinationKey, at, ports)
+
+
 def destinations(at: st.SearchStrategy[str] = addresses) -> st.SearchStrategy[Destination]:
     return st.builds(
         Destination,
-        key=st.builds(DestinationKey, at, ports),
+        key=destination_keys(at),
         forwarding=st.integers(0, 7).map(Forwarding),
         weight=st.integers(0, 2**31 - 1),
         upper_threshold=st.integers(0, 2**32 - 1),
