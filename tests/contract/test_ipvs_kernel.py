@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import os
 import socket
 import subprocess
 import time
@@ -13,9 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ipvs_programmer.fake import FakeKernel
-from ipvs_programmer.ipvs import IpvsKernel
-from ipvs_programmer.kernel import Kernel, NoIpvsError, NotPermittedError
+from ipvs_programmer.kernel import Kernel
 from ipvs_programmer.plan import (
     AddDestination,
     AddService,
@@ -27,41 +23,13 @@ from ipvs_programmer.plan import (
     plan,
 )
 from ipvs_programmer.table import Counts, DestinationKey, Forwarding, Key, MarkKey, Pool
+from tests.support.ipvs_kernel import both, kernel_of, real_kernel
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
 
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
-
-def _real() -> Iterator[Kernel]:
-    """Give a kernel's table in a network namespace that ends with the test."""
-    required = os.environ.get("VIPBUS_LAB_GUEST") == "1"
-    with open("/proc/self/ns/net") as home:  # noqa: PTH123  # the descriptor is the way back
-        if _libc.unshare(_CLONE_NEWNET) != 0:
-            assert not required, os.strerror(ctypes.get_errno())
-            pytest.skip("no right to make a network namespace: run as root")
-        # without a route at all the kernel takes no destination for a unicast address
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        kernel = IpvsKernel()
-        try:
-            try:
-                kernel.read()
-            except (NoIpvsError, NotPermittedError) as error:
-                if required:
-                    raise
-                pytest.skip(str(error))
-            yield kernel
-        finally:
-            kernel.close()
-            _libc.setns(home.fileno(), _CLONE_NEWNET)
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.ipvs)])
+@pytest.fixture(params=both)
 def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
-    if request.param == "fake":
-        yield FakeKernel()
-    else:
-        yield from _real()
+    yield from kernel_of(request.param)
 
 
 def done(kernel: Kernel, *operations: Operation) -> None:
@@ -268,7 +236,7 @@ def test_what_nobody_connects_to_counts_nothing(kernel: Kernel) -> None:
 
 @pytest.mark.ipvs
 def test_connections_to_the_living_are_active_and_to_the_dead_inactive() -> None:
-    for kernel in _real():
+    for kernel in real_kernel():
         # the living one is this host; the way to the dead one leads nowhere
         for command in (
             ("address", "add", "10.9.0.1/32", "dev", "lo"),
