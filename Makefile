@@ -58,7 +58,8 @@ test-contract: packages $(VENV)/.installed ## Against a real nats-server, real k
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
 	$(BIN)/pytest $(AGAIN) tests/lab -m "not ipvs"
 	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest $(AGAIN) -p no:cacheprovider -m ipvs \
-	    tests/lab tests/contract/test_ipvs_kernel.py tests/contract/test_checkers_against_keepalived.py
+	    tests/lab tests/contract/test_ipvs_kernel.py tests/contract/test_ipvs_table.py \
+	    tests/contract/test_ipvs_beside.py tests/contract/test_checkers_against_keepalived.py
 
 .PHONY: test-bench
 test-bench: packages $(VENV)/.installed ## The benchmarks in a short form: they run, their figures mean nothing

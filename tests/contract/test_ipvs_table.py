@@ -86,6 +86,9 @@ def services_of(scheduler: str) -> Iterator[Service]:
     """Each kind of key with each persistence, and with each flag."""
     settings = [(each, 0) for each in PERSISTENCE] + [(PERSISTENCE[0], flags) for flags in FLAGS[1:]]
     settings.append((PERSISTENCE[1], FLAG_1 | FLAG_2))
+    if scheduler in ("sh", "mh"):
+        # they have two flags, and ipvsadm no name for a third
+        settings = [each for each in settings if not each[1] & FLAG_3]
     for kind in KEYS:
         for number, ((seconds, bits, engine), flags) in enumerate(settings):
             of = key_of(kind, number)
