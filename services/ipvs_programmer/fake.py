@@ -72,8 +72,7 @@ class FakeKernel:
 
     def read(self, keys: Collection[Key] | None = None) -> dict[Key, Pool]:
         """Read; see `Kernel.read`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         self.reads += 1
         return {
             key: Pool(service, dict(self.destinations[key]))
@@ -83,18 +82,20 @@ class FakeKernel:
 
     def counts(self, keys: Collection[Key]) -> dict[Key, dict[DestinationKey, Counts]]:
         """Count; see `Kernel.counts`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         self.counted += 1
         return {key: {of: self._counts(key, of) for of in self.destinations.get(key, ())} for key in keys}
+
+    def _reach(self) -> None:
+        if self.broken is not None:
+            raise self.broken
 
     def _counts(self, key: Key, of: DestinationKey) -> Counts:
         return self.connections.get((key, of), Counts(0, 0))
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
         """Change; see `Kernel.apply`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         self.batches.append(tuple(operations))
         failures = []
         for count, operation in enumerate(operations):
@@ -108,15 +109,13 @@ class FakeKernel:
 
     def flush(self) -> None:
         """Remove every service; see `Kernel.flush`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         self.services.clear()
         self.destinations.clear()
 
     def statistics(self, keys: Collection[Key] | None = None) -> dict[Key, PoolStatistics]:
         """Read counters; see `Kernel.statistics`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         found = {}
         for key, pool in self.destinations.items():
             if keys is None or key in keys:
@@ -129,8 +128,7 @@ class FakeKernel:
 
     def zero(self, key: Key | None = None) -> None:
         """Set counters to zero; see `Kernel.zero`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         if key is not None and key not in self.services:
             raise RequestError(f"zero {key}", errno.ESRCH)
         for of in [of for of in self.statistics_of if key in (None, of[0])]:
@@ -138,14 +136,12 @@ class FakeKernel:
 
     def daemons(self) -> tuple[Daemon, ...]:
         """Read which sync daemons run; see `Kernel.daemons`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         return tuple(self.running[state] for state in sorted(self.running))
 
     def start_daemon(self, daemon: Daemon) -> None:
         """Start a sync daemon as start_sync_thread() does; see `Kernel.start_daemon`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         mixed = any(of.family != key.family for key, pool in self.destinations.items() for of in pool)
         number = 0
         if mixed or (daemon.group and not ipaddress.ip_address(daemon.group).is_multicast):
@@ -160,21 +156,18 @@ class FakeKernel:
 
     def stop_daemon(self, state: DaemonState) -> None:
         """Stop a sync daemon; see `Kernel.stop_daemon`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         if self.running.pop(state, None) is None:
             raise RequestError(f"stop sync daemon {state.name.lower()}", errno.ESRCH)
 
     def timeouts(self) -> Timeouts:
         """Read the timeouts; see `Kernel.timeouts`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         return self.timeouts_now
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
         """Set the timeouts; see `Kernel.set_timeouts`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         given = {name: seconds for name, seconds in msgspec.structs.asdict(timeouts).items() if seconds}
         if any(seconds >= _TOO_LONG for seconds in given.values()):
             raise RequestError(f"set {timeouts}", errno.EINVAL)
@@ -182,8 +175,7 @@ class FakeKernel:
 
     def info(self) -> KernelInfo:
         """Read what the kernel says of itself; see `Kernel.info`."""
-        if self.broken is not None:
-            raise self.broken
+        self._reach()
         return KernelInfo(version="1.2.1", connection_table_size=4096)
 
     def _do(self, operation: Operation) -> int:

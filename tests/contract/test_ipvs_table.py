@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import msgspec
@@ -17,8 +17,18 @@ import pytest
 
 from ipvs_programmer import constants as c
 from ipvs_programmer.ipvs import IpvsKernel
+from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel
-from ipvs_programmer.plan import AddDestination, AddService, EditDestination, EditService, plan
+from ipvs_programmer.netlink import NetlinkSocket
+from ipvs_programmer.plan import (
+    AddDestination,
+    AddService,
+    DeleteDestination,
+    EditDestination,
+    EditService,
+    Operation,
+    plan,
+)
 from ipvs_programmer.table import (
     Checksum,
     Destination,
@@ -33,8 +43,9 @@ from ipvs_programmer.table import (
     full_mask,
 )
 from tests.support import ipvsadm
-from tests.support.ipvs_kernel import both, kernel_of
+from tests.support.ipvs_kernel import both, kernel_of, real_kernel
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
+from vipbus.telemetry.trace import record
 
 SCHEDULERS = [
     *("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos"),
@@ -73,6 +84,11 @@ THRESHOLDS = [(0, 0), (100, 50), (7, 0), (2**32 - 1, 2**32 - 1)]
 @pytest.fixture(params=both)
 def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
     yield from kernel_of(request.param)
+
+
+@pytest.fixture
+def real() -> Iterator[Kernel]:
+    yield from real_kernel()
 
 
 def key_of(kind: str, number: int) -> Key:
@@ -237,3 +253,46 @@ def test_a_flush_leaves_nothing(kernel: Kernel) -> None:
     assert kernel.apply(plan(table_of("rr"), {}, ())) == ()
     kernel.flush()
     check(kernel, {})
+
+
+# ---- a dump that another writer breaks
+
+
+class DisturbedSocket(NetlinkSocket):
+    """A socket that lets another writer in between two parts of its first long dump."""
+
+    disturb: Callable[[], None] | None = None
+
+    def _receive(self) -> memoryview:
+        received = super()._receive()
+        if self.disturb is not None and len(received) > 8192:
+            kept = bytes(received)
+            disturb, self.disturb = self.disturb, None
+            disturb()
+            return memoryview(kept)
+        return received
+
+
+@pytest.mark.ipvs
+def test_what_a_broken_dump_left_out_is_found(real: Kernel) -> None:
+    """IPVS goes on by counting and flags nothing: what is deleted before that place hides what comes after.
+
+    Such a belief is wrong and the kernel says so by EEXIST; the table is then read again and is right.
+    """
+    wanted = table(pool(service(), *(destination(f"10.8.{n >> 8}.{n & 255}") for n in range(600))))
+    assert real.apply(plan(wanted, {}, ())) == ()
+    disturbed = DisturbedSocket(c.NETLINK_GENERIC)
+    gone = [DeleteDestination(key(), of) for of in list(real.read()[key()].destinations)[:20]]
+    disturbed.disturb = lambda: assert_done(real, gone)
+    ours = IpvsKernel(lambda: disturbed)
+    keeper = Keeper(ours)
+    keeper.want(wanted.keys(), wanted)
+    keeper.read(wanted.keys())
+    assert disturbed.disturb is None
+    keeper.write(wanted.keys(), record("test"))
+    assert real.read() == keeper.believed == wanted
+    ours.close()
+
+
+def assert_done(kernel: Kernel, operations: Sequence[Operation]) -> None:
+    assert kernel.apply(operations) == ()
