@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from ipvs_programmer import constants as c
-from ipvs_programmer.netlink import MalformedError, NetlinkError, NetlinkSocket, attributes, messages
+from ipvs_programmer.netlink import NetlinkSocket
+from ipvs_programmer.octets import MalformedError, NetlinkError, attributes, messages
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,8 @@ import struct
 from typing import Final
 
 from ipvs_programmer import constants as c
-from ipvs_programmer.netlink import (
-    ANSWER_COST,
-    MalformedError,
-    NetlinkSocket,
-    RefusedError,
-    attribute,
-    attributes,
-)
+from ipvs_programmer.netlink import ANSWER_COST, NetlinkSocket, RefusedError
+from ipvs_programmer.octets import MalformedError, attribute, attributes
 
 _HEADER: Final = struct.Struct("=BBH")
 HEADER_SIZE: Final = _HEADER.size

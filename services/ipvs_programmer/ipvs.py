@@ -11,7 +11,8 @@ from ipvs_programmer import constants as c
 from ipvs_programmer.counters import PoolStatistics
 from ipvs_programmer.kernel import Failure, NoIpvsError, NotPermittedError, RequestError, UnsureError
 from ipvs_programmer.namespace import Daemon, DaemonState, KernelInfo, Timeouts
-from ipvs_programmer.netlink import ANSWER_COST, MalformedError, NetlinkError, NetlinkSocket, RefusedError
+from ipvs_programmer.netlink import ANSWER_COST, NetlinkSocket, RefusedError
+from ipvs_programmer.octets import MalformedError, NetlinkError
 from ipvs_programmer.plan import Operation
 from ipvs_programmer.table import Counts, DestinationKey, Key, Pool, Service
 

@@ -17,7 +17,7 @@ from ipvs_programmer.ipvs import IpvsKernel
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel, NoIpvsError
 from ipvs_programmer.module import load_ip_vs
-from ipvs_programmer.netlink import NetlinkError
+from ipvs_programmer.octets import NetlinkError
 from ipvs_programmer.options import Options
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.programmer import Programmer

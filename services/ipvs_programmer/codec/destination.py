@@ -23,7 +23,7 @@ from ipvs_programmer.codec.fields import (
     number,
     number_or,
 )
-from ipvs_programmer.netlink import MalformedError, attributes
+from ipvs_programmer.octets import MalformedError, attributes
 from ipvs_programmer.table import (
     Checksum,
     Counts,

@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Final
 
-from ipvs_programmer.netlink import MalformedError
+from ipvs_programmer.octets import MalformedError
 
 U8: Final = struct.Struct("=B")
 U16: Final = struct.Struct("=H")

@@ -7,7 +7,7 @@ import socket
 from ipvs_programmer import constants as c
 from ipvs_programmer.codec.fields import U8, U16, U32, address, needed, number, number_or, text
 from ipvs_programmer.namespace import Daemon, DaemonState, KernelInfo, Timeouts
-from ipvs_programmer.netlink import MalformedError, attribute, attributes
+from ipvs_programmer.octets import MalformedError, attribute, attributes
 
 # ---- sync daemons
 

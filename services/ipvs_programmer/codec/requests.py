@@ -13,7 +13,7 @@ from ipvs_programmer.codec.destination import (
 from ipvs_programmer.codec.namespace import pack_daemon, pack_daemon_state, pack_timeouts
 from ipvs_programmer.codec.service import pack_key, pack_service, unpack_key, unpack_service
 from ipvs_programmer.namespace import Daemon, DaemonState, Timeouts
-from ipvs_programmer.netlink import MalformedError
+from ipvs_programmer.octets import MalformedError
 from ipvs_programmer.plan import (
     AddDestination,
     AddService,

@@ -25,7 +25,7 @@ from ipvs_programmer.codec.fields import (
     number,
     text,
 )
-from ipvs_programmer.netlink import MalformedError, attribute, attributes
+from ipvs_programmer.octets import MalformedError, attribute, attributes
 from ipvs_programmer.table import Key, MarkKey, Service, ServiceKey
 
 _SERVICE_KEY: Final = struct.Struct("=HHHxx HHHxx HH16s HH2sxx")

@@ -12,7 +12,7 @@ from ipvs_programmer import constants as c
 from ipvs_programmer.codec import destination, service
 from ipvs_programmer.codec.fields import U32, U64, Found, number
 from ipvs_programmer.counters import DestinationStatistics, Rates, Statistics
-from ipvs_programmer.netlink import MalformedError, attribute, attributes
+from ipvs_programmer.octets import MalformedError, attribute, attributes
 from ipvs_programmer.table import DestinationKey, Key
 
 _TOTALS: Final = (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ipvs_programmer import codec
 from ipvs_programmer import constants as c
-from ipvs_programmer.netlink import attribute
+from ipvs_programmer.octets import attribute
 from ipvs_programmer.table import (
     Checksum,
     Destination,

@@ -13,7 +13,7 @@ from ipvs_programmer import constants as c
 from ipvs_programmer.counters import DestinationStatistics, Rates, Statistics
 from ipvs_programmer.genetlink import body, command
 from ipvs_programmer.namespace import Daemon, DaemonState, KernelInfo, Timeouts
-from ipvs_programmer.netlink import MalformedError, attribute
+from ipvs_programmer.octets import MalformedError, attribute
 from ipvs_programmer.plan import (
     AddDestination,
     AddService,

@@ -14,7 +14,7 @@ from ipvs_programmer import codec
 from ipvs_programmer import constants as c
 from ipvs_programmer.counters import Rates, Statistics
 from ipvs_programmer.namespace import Daemon, DaemonState, KernelInfo, Timeouts
-from ipvs_programmer.netlink import MalformedError, attribute
+from ipvs_programmer.octets import MalformedError, attribute
 from ipvs_programmer.table import Checksum, Forwarding, Service, Tunnel, TunnelKind
 from tests.unit.ipvs_programmer.tables import destination, key, service, with_destination, with_service
 

@@ -15,7 +15,7 @@ from ipvs_programmer import constants as c
 from ipvs_programmer.ipvs import IpvsKernel
 from ipvs_programmer.kernel import KernelError, NoIpvsError, NotPermittedError, RequestError, UnsureError
 from ipvs_programmer.namespace import Daemon, DaemonState, KernelInfo, Timeouts
-from ipvs_programmer.netlink import Message, attribute
+from ipvs_programmer.octets import Message, attribute
 from ipvs_programmer.plan import AddService
 from ipvs_programmer.table import Destination
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table

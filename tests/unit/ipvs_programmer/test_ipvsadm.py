@@ -20,7 +20,7 @@ from ipvs_programmer.counters import DestinationStatistics, PoolStatistics
 from ipvs_programmer.fake import FakeKernel
 from ipvs_programmer.genetlink import body
 from ipvs_programmer.namespace import KernelInfo, Timeouts
-from ipvs_programmer.netlink import attributes
+from ipvs_programmer.octets import attributes
 from ipvs_programmer.plan import Operation
 from ipvs_programmer.table import DestinationKey, Key, Pool
 from tests.unit.ipvs_programmer.ipvsadm_cases import CASES, LIST, Act

@@ -14,18 +14,8 @@ from hypothesis import strategies as st
 
 from ipvs_programmer import constants as c
 from ipvs_programmer import genetlink
-from ipvs_programmer.netlink import (
-    HEADER,
-    LostRepliesError,
-    MalformedError,
-    Message,
-    NetlinkSocket,
-    Refusal,
-    RefusedError,
-    attribute,
-    attributes,
-    messages,
-)
+from ipvs_programmer.netlink import LostRepliesError, NetlinkSocket, Refusal, RefusedError
+from ipvs_programmer.octets import HEADER, MalformedError, Message, attribute, attributes, messages
 
 FAMILY = 0x1D
 

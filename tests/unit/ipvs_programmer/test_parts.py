@@ -19,7 +19,7 @@ from ipvs_programmer.causes import START, Causes
 from ipvs_programmer.drift import Rounds
 from ipvs_programmer.inputs import Change
 from ipvs_programmer.kernel import Failure
-from ipvs_programmer.netlink import MalformedError, attribute
+from ipvs_programmer.octets import MalformedError, attribute
 from ipvs_programmer.options import Options, parse
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.plan import AddDestination, AddService, DeleteDestination, EditService
