@@ -20,7 +20,10 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What came since the service or destination was made, or its counters were zeroed."""
+    """What came since the service or destination was made, or its counters were zeroed.
+
+    The kernel adds up every two seconds (ip_vs_est.c), so it may be that old.
+    """
 
     connections: int = 0
     """Connections scheduled."""

@@ -9,9 +9,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from ipvs_programmer.counters import Statistics
+from ipvs_programmer.counters import PoolStatistics, Rates, Statistics
 from ipvs_programmer.fake import FakeKernel
 from ipvs_programmer.ipvs import IpvsKernel
 from ipvs_programmer.kernel import Kernel, RequestError
@@ -187,21 +188,32 @@ def test_the_fake_counts_what_it_is_told() -> None:
     assert fake.statistics()[TCP].service == Statistics()
 
 
-def matches(kernel: Kernel, keys: list[Key]) -> bool:
-    """Compare all counters, rates and connections with ipvsadm's; rates move, so both are read twice."""
-    ours = kernel.statistics(keys)
-    theirs, connections = ipvsadm.statistics(), ipvsadm.counts()
-    if kernel.statistics(keys) != ours:
-        return False
-    flat: dict[tuple[Key, DestinationKey | None], Statistics] = {}
-    for of, pool in ours.items():
-        flat[of, None] = pool.service
+def flat(found: dict[Key, PoolStatistics]) -> dict[tuple[Key, DestinationKey | None], Statistics]:
+    result: dict[tuple[Key, DestinationKey | None], Statistics] = {}
+    for of, pool in found.items():
+        result[of, None] = pool.service
+        result |= {(of, address): each.statistics for address, each in pool.destinations.items()}
+    return result
+
+
+def check_totals(kernel: Kernel) -> None:
+    """Compare counters and connections with ipvsadm's, while nothing passes."""
+    found = kernel.statistics()
+    ours = {of: msgspec.structs.replace(each, rates=Rates()) for of, each in flat(found).items()}
+    assert ours == ipvsadm.totals()
+    connections = ipvsadm.counts()
+    counted = kernel.counts(found)
+    for of, pool in found.items():
         for address, each in pool.destinations.items():
-            flat[of, address] = each.statistics
-            assert each.counts == connections[of, address]
-            assert kernel.counts([of])[of][address] == each.counts
-    assert flat.keys() == theirs.keys()
-    return flat == theirs
+            assert each.counts == connections[of, address] == counted[of][address]
+
+
+def rates_match(kernel: Kernel) -> bool:
+    """Compare rates with ipvsadm's; they move every two seconds, so ours are read before and after."""
+    ours = {of: each.rates for of, each in flat(kernel.statistics()).items()}
+    theirs = ipvsadm.rates()
+    after = {of: each.rates for of, each in flat(kernel.statistics()).items()}
+    return ours == theirs == after and ours[DNS, None].packets_in > 0
 
 
 @pytest.fixture
@@ -235,12 +247,23 @@ def test_what_passed_is_counted_as_ipvsadm_counts_it(real: Kernel) -> None:
         listener = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         listener.bind(("0.0.0.0", 53))
         asker = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        for _ in range(7):
-            asker.sendto(bytes(100), ("10.9.0.1", 53))
-            listener.recv(200)
 
-        eventually(lambda: kernel.statistics()[DNS].service.rates.packets_in, "the estimator ran", within=20)
-        eventually(lambda: matches(kernel, keys), "a reading between two rounds of the estimator")
+        def ask(times: int) -> None:
+            for _ in range(times):
+                asker.sendto(bytes(100), ("10.9.0.1", 53))
+                listener.recv(200)
+
+        def settled(times: int) -> None:
+            """Wait for the estimator, which alone adds up what passed, every two seconds."""
+            eventually(
+                lambda: kernel.statistics()[DNS].service.packets_in == times,
+                f"{times} datagrams are counted",
+                within=30,
+            )
+            check_totals(kernel)
+
+        ask(7)
+        settled(7)
         found = kernel.statistics(keys)
         tcp, dns, v6 = (found[of] for of in keys)
         assert (tcp.service.connections, v6.service.connections, dns.service.connections) == (2, 1, 1)
@@ -255,5 +278,15 @@ def test_what_passed_is_counted_as_ipvsadm_counts_it(real: Kernel) -> None:
         assert [each.statistics.bytes_in for each in after[TCP].destinations.values()] == [0]
         assert after[DNS].service.packets_in == 7
         kernel.zero()
-        assert kernel.statistics(keys)[DNS].service.packets_in == 0
-        eventually(lambda: matches(kernel, keys), "a reading between two rounds of the estimator")
+        settled(0)
+
+        asked = 0
+
+        def rates_match_while_asked() -> bool:
+            nonlocal asked
+            ask(50)
+            asked += 50
+            return rates_match(kernel)
+
+        eventually(rates_match_while_asked, "the same rates between two rounds of the estimator", within=90)
+        settled(asked)

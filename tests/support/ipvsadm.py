@@ -95,13 +95,16 @@ def rows(listed: str) -> list[Row]:
     return found
 
 
-def statistics() -> dict[tuple[Key, DestinationKey | None], Statistics]:
-    """Give the counters and rates of services (None) and destinations."""
-    rates = {(key, of): numbers for key, of, numbers in rows(ipvsadm("-L", "-n", "--rate", "--exact"))}
-    return {
-        (key, of): Statistics(**_named(numbers), rates=Rates(**_named(rates[key, of])))
-        for key, of, numbers in rows(ipvsadm("-L", "-n", "--stats", "--exact"))
-    }
+def totals() -> dict[tuple[Key, DestinationKey | None], Statistics]:
+    """Give the counters of services (None) and destinations, without their rates."""
+    listed = rows(ipvsadm("-L", "-n", "--stats", "--exact"))
+    return {(key, of): Statistics(**_named(numbers)) for key, of, numbers in listed}
+
+
+def rates() -> dict[tuple[Key, DestinationKey | None], Rates]:
+    """Give the rates of services (None) and destinations."""
+    listed = rows(ipvsadm("-L", "-n", "--rate", "--exact"))
+    return {(key, of): Rates(**_named(numbers)) for key, of, numbers in listed}
 
 
 def counts() -> dict[tuple[Key, DestinationKey], Counts]:
