@@ -51,6 +51,13 @@ class Holds:
         self._begun = True
         return self.by_server
 
+    def apart(self) -> Holds:
+        """Make a copy that may follow other pools: these here hear nothing of it."""
+        other = Holds()
+        other.by_server = dict(self.by_server)
+        other._begun = self._begun
+        return other
+
     def keep_only(self, configured: Collection[str]) -> None:
         """Forget the pools that are not configured any more."""
         for gone in self.by_server.keys() - configured:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from ipvs_programmer import plan_command, table_command
 from ipvs_programmer.addresses import Addresses, KernelAddresses
 from ipvs_programmer.documents import Documents
 from ipvs_programmer.drift import Rounds
@@ -16,6 +17,7 @@ from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.ipvs import IpvsKernel
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel, NoIpvsError
+from ipvs_programmer.look import Look
 from ipvs_programmer.module import load_ip_vs
 from ipvs_programmer.octets import NetlinkError
 from ipvs_programmer.options import Options
@@ -79,7 +81,8 @@ async def work(
         publish=publish,
     )
     life.readiness.revisions_from(inputs.numbers)
-    life.serve()
+    look = Look(programmer, inputs, keeper, holds, kernel, options)
+    life.serve(plan_command.commands(look) | table_command.commands(look))
     stop = asyncio.ensure_future(life.stopping.wait())
     stop.add_done_callback(lambda _: wake.set())
     try:

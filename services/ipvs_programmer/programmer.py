@@ -76,6 +76,16 @@ class Programmer:
         return self._owned.keys if self._adopted else frozenset()
 
     @property
+    def adopted(self) -> bool:
+        """True while what is ours has been read from the kernel."""
+        return self._adopted
+
+    @property
+    def layout(self) -> Layout | None:
+        """The revision that runs; None before there is one."""
+        return self._layout
+
+    @property
     def kernel_problem(self) -> str:
         """Why the kernel's table is out of reach, in words; empty while it is not."""
         return self._report.kernel_problem

@@ -9,6 +9,7 @@ import msgspec
 from vipbus.contracts.checks import Check
 from vipbus.contracts.limits import Counter, Time
 from vipbus.contracts.state import Condition, OperatorStateName, RoleName
+from vipbus.contracts.table_commands import PlanTable, ReadTraffic, TablePlan, TableTraffic
 
 
 class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,6 +274,22 @@ COMMANDS: tuple[CommandContract, ...] = (
         answer=ProbeReport,
         summary="Run the checks of a pool or of one real server now, from one replica; no verdict follows.",
         per="prober",
+    ),
+    CommandContract(
+        service="ipvs-programmer",
+        verb="plan",
+        request=PlanTable,
+        answer=TablePlan,
+        summary="What would change in a router's table; nothing is changed. A large body is zlib of the JSON.",
+        per="router",
+    ),
+    CommandContract(
+        service="ipvs-programmer",
+        verb="traffic",
+        request=ReadTraffic,
+        answer=TableTraffic,
+        summary="What goes through a router's table: connections, counters and rates.",
+        per="router",
     ),
 )
 """Every command there is."""
