@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ctl.operate_options import add_operate
+from ctl.plan_options import PLAN, add_plan
 from ctl.probe_options import PROBE, add_probe
 from ctl.vrrp_options import HANDOVER, add_handover, add_vrrp
 from vipbus import __version__
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     add_probe(commands.add_parser("probe", help="run checks now and show each step", description=PROBE))
+    add_plan(commands.add_parser("plan", help="what would change in the table", description=PLAN))
     add_operate(commands)
     vrrp = commands.add_parser("vrrp", help="look into the election")
     add_vrrp(vrrp.add_subparsers(required=True, metavar="COMMAND"))

@@ -34,13 +34,14 @@ class FileRefusedError(Exception):
         self.lines = tuple(lines)
 
 
-async def entities_of(file: Path) -> tuple[Entity, ...]:
-    """Read what a configuration file says, as config-service would.
+async def entities_of(file: Path, router: str | None = None) -> tuple[Entity, ...]:
+    """Read what a configuration file says, as config-service would; for a router, or for whom it names.
 
     Raises:
         FileRefusedError: it would not take it.
     """
-    command = python_module("config_service", "check", "--print-entities", "--", str(file))
+    named = ("--router", router) if router is not None else ()
+    command = python_module("config_service", "check", "--print-entities", *named, "--", str(file))
     try:
         return msgspec.json.decode(
             await answer_of(command, b"", within=_FILE_WITHIN), type=tuple[Entity, ...]

@@ -25,7 +25,7 @@ from vipbus.contracts import Head, Standby
 from vipbus.contracts.table_commands import PlannedConfiguration, PlannedOperation, PlannedPool
 from vipbus.runtime.revision import Revision, vrrp_configuration
 
-STEP: Final = 32
+STEP: Final = 8
 """Services read in one step: a verdict waits no longer than that takes."""
 
 Desired = Callable[[Collection[Key], Table], Table]

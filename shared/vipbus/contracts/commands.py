@@ -280,7 +280,7 @@ COMMANDS: tuple[CommandContract, ...] = (
         verb="plan",
         request=PlanTable,
         answer=TablePlan,
-        summary="What would change in a router's table; nothing is changed. A large body is zlib of the JSON.",
+        summary="What would change in a router's table; nothing is changed. A large body is zlib of JSON.",
         per="router",
     ),
     CommandContract(
