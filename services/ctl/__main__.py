@@ -11,6 +11,7 @@ from pathlib import Path
 from ctl.operate_options import add_operate
 from ctl.plan_options import PLAN, add_plan
 from ctl.probe_options import PROBE, add_probe
+from ctl.table_options import TABLE, add_table
 from ctl.vrrp_options import HANDOVER, add_handover, add_vrrp
 from vipbus import __version__
 from vipbus.runtime.settings import add_common_options, listen_address
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     add_probe(commands.add_parser("probe", help="run checks now and show each step", description=PROBE))
+    add_table(commands.add_parser("table", help="the table with verdicts and rates", description=TABLE))
     add_plan(commands.add_parser("plan", help="what would change in the table", description=PLAN))
     add_operate(commands)
     vrrp = commands.add_parser("vrrp", help="look into the election")

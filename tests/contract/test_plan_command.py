@@ -1,4 +1,4 @@
-"""``vipbus plan`` on a real bus, with the programmer on the fake kernel: it tells what would be, and is right."""
+"""``vipbus plan`` on a real bus, with the programmer on the fake kernel: it changes nothing and is right."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def configuration(*services: tuple[str, int, str, dict[str, int]], head: str = H
     blocks = [head]
     for address, port, scheduler, reals in services:
         pool = "".join(
-            f"    real_server {real} 80 {{\n        weight {weight}\n        TCP_CHECK {{\n        }}\n    }}\n"
+            f"    real_server {real} 80 {{\n        weight {weight}\n        TCP_CHECK {{ }}\n    }}\n"
             for real, weight in reals.items()
         )
         blocks.append(
@@ -280,7 +280,7 @@ def test_an_answer_that_is_none_is_said(tell: Tell, body: bytes) -> None:
         served = serve(
             w.bus,
             "ipvs-programmer",
-            condition=lambda: _condition(),
+            condition=_condition,
             metadata={},
             commands={"plan.router-a": answer},
         )

@@ -1,0 +1,125 @@
+"""``vipbus table``: the kernel's table of each router, with verdicts, causes and what goes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ctl.probe_names import UnknownNameError
+from ctl.programmers import NoRouterError
+from ctl.table_read import Board, Counted, looked_at
+from ctl.table_render import render
+from ctl.table_report import RouterReport
+from vipbus.bus import BusAwayError, NoBusError
+from vipbus.bus.address import BusAddress, find
+from vipbus.runtime.ending import run_to_end
+from vipbus.telemetry.logs import plain
+
+EXIT_USAGE = 2
+EXIT_NOT_ALL = 3
+_EVERY = 1.0
+"""Seconds between two reads."""
+_HOME = "\033[H\033[J"
+"""Cursor to the first column of the first line, and everything from there on cleared."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks."""
+
+    virtual_server: str | None = None
+    router: str | None = None
+    live: bool = False
+
+
+def main(*, bus: str | None, state_dir: Path, question: Question, as_json: bool) -> int:
+    """Print the tables; return 0, 2 when there is no such thing, 3 when not every kernel was read."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
+    if "" in {name.strip() for name in (question.router, question.virtual_server) if name is not None}:
+        return _complain("an empty name names nothing", EXIT_USAGE)
+    try:
+        address = find(bus, state_dir)
+        if question.live and not as_json and sys.stdout.isatty():
+            return run_to_end(_draw(address, question))
+        reports = run_to_end(_once(address, question))
+    except (NoRouterError, UnknownNameError) as error:
+        return _complain(str(error), EXIT_USAGE)
+    except (NoBusError, BusAwayError) as error:
+        return _complain(str(error), EXIT_NOT_ALL)
+    except KeyboardInterrupt:
+        if not question.live:
+            raise
+        return 0  # that is how looking on ends
+    _print(reports, as_json=as_json)
+    return status(reports)
+
+
+def status(reports: Sequence[RouterReport]) -> int:
+    """Make the exit status, and say who was not read."""
+    unread = [report for report in reports if report.problem]
+    for report in unread:
+        _complain(f"{report.router}: {report.problem}", EXIT_NOT_ALL)
+    return EXIT_NOT_ALL if unread else 0
+
+
+def screen(text: str, lines: int) -> str:
+    """Cut a text to so many lines, and say how many there are more."""
+    whole = text.rstrip("\n").split("\n")
+    if len(whole) <= lines:
+        return "\n".join(whole)
+    kept = whole[: max(lines - 1, 1)]
+    return "\n".join([*kept, f"and {len(whole) - len(kept)} lines more: name one virtual server"])
+
+
+def _complain(text: str, status: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"vipbus table: {plain(text)}\n")
+    return status
+
+
+def _print(reports: Sequence[RouterReport], *, as_json: bool) -> None:
+    if as_json:
+        text = msgspec.json.format(msgspec.json.encode(reports), indent=2).decode() + "\n"
+    else:
+        text = render(reports, datetime.now(UTC), colour=sys.stdout.isatty())
+    sys.stdout.buffer.write(text.encode(errors="replace"))
+    sys.stdout.flush()
+
+
+async def _once(address: BusAddress, question: Question) -> list[RouterReport]:
+    async with looked_at(address) as board:
+        before = None
+        if question.live:
+            before = await board.counted(board.tables(question.router, question.virtual_server))
+            await asyncio.sleep(_EVERY)
+        return (await _look(board, question, before))[0]
+
+
+async def _draw(address: BusAddress, question: Question) -> int:
+    """Draw the tables each second until the end."""
+    loop = asyncio.get_running_loop()
+    async with looked_at(address) as board:
+        before = await board.counted(board.tables(question.router, question.virtual_server))
+        due = loop.time()
+        while True:
+            due = max(due + _EVERY, loop.time())
+            await asyncio.sleep(due - loop.time())
+            reports, before = await _look(board, question, before)
+            text = render(reports, datetime.now(UTC), colour=True)
+            height = shutil.get_terminal_size().lines
+            sys.stdout.write(_HOME + screen(text, height))
+            sys.stdout.flush()
+
+
+async def _look(
+    board: Board, question: Question, before: dict[str, Counted] | None
+) -> tuple[list[RouterReport], dict[str, Counted]]:
+    tables = board.tables(question.router, question.virtual_server)
+    counted = await board.counted(tables)
+    return board.reports(tables, counted, before), counted
