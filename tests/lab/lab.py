@@ -27,7 +27,7 @@ from types import TracebackType
 from tests.lab import router as routers
 from tests.lab import table as tables
 from tests.lab.capture import Capture
-from tests.lab.client import Client
+from tests.lab.client import EVERY, Client
 from tests.lab.declare import CLIENT_ADDRESS, COLLECTOR_ADDRESS, COLLECTOR_PORT, PORT, Declaration
 from tests.lab.namespace import Namespace, Switch
 from tests.lab.web import LISTENING
@@ -117,9 +117,9 @@ class Lab:
 
     # ---- act
 
-    def start_client(self) -> None:
-        """Begin steady traffic to the first virtual address."""
-        self.client.start(self.address, PORT)
+    def start_client(self, every: float = EVERY) -> None:
+        """Begin steady traffic to the first virtual address, a request every so many seconds."""
+        self.client.start(self.address, PORT, every)
 
     def open_port(self, server: str) -> float:
         """Start a real server's HTTP server and return when it was seen to listen (monotonic seconds)."""

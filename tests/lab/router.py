@@ -182,7 +182,7 @@ class Vipbus(Router):
             text=True,
             check=False,
             env=ENVIRONMENT,
-            timeout=30,
+            timeout=90,
         )
 
     def metric(self, service: str, name: str) -> float:
