@@ -60,4 +60,4 @@ def _pool(pool: PlannedPool) -> Iterator[str]:
         before = f" (now {operation.before})" if operation.before else ""
         yield from wrapped(f"{operation.text}{before}", 4, 8)
     if pool.refused:
-        yield from wrapped(f"REFUSED by the kernel when it was tried last: {pool.refused}", 4, 8)
+        yield from wrapped(f"NOT DONE, the kernel refused it when it was tried last: {pool.refused}", 4, 8)

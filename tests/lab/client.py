@@ -78,7 +78,7 @@ class Client:
     """The client's process and its record."""
 
     def __init__(self, namespace: Namespace, directory: Path) -> None:
-        self._namespace = namespace
+        self.namespace = namespace
         self._record = directory / "client.jsonl"
         self._log = directory / "client.log"
         self._read = 0
@@ -94,7 +94,7 @@ class Client:
         """Begin the traffic."""
         program = str(Path(__file__).with_name("traffic.py"))
         arguments = [sys.executable, program, address, str(port), str(every), str(TIMEOUT), str(self._record)]
-        self._process = self._namespace.spawn(arguments, self._log)
+        self._process = self.namespace.spawn(arguments, self._log)
 
     def requests(self) -> list[Request]:
         """Give every request that is over, in order."""
