@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from config_service.keepalived.checkers.common import Surroundings
+from config_service.keepalived.ipvs_settings import compile_ipvs_settings
 from config_service.keepalived.language import FileDraft, read_file
 from config_service.keepalived.outside import Outside
 from config_service.keepalived.parser import parse
 from config_service.keepalived.servers import compile_servers
+from config_service.keepalived.virtual_groups import by_name
 from config_service.keepalived.vrrp import compile_vrrp, references
 from config_service.problems import Problem, Report
 from vipbus.contracts import Entity, RealServer, SyncGroup, VirtualServer, VrrpInstance, VrrpScript
@@ -85,7 +87,12 @@ def _compile(
         script_security=draft.globals.settings.script_security,
         program_problem=outside.program_problem,
     )
-    entities = (*vrrp, *compile_servers(draft.virtual_servers, owners, around, router, report))
+    groups = by_name(draft.virtual_groups, report)
+    servers = compile_servers(
+        draft.virtual_servers, groups, owners, around=around, router=router, report=report
+    )
+    ipvs = compile_ipvs_settings(draft, router, outside, report)
+    entities = (*vrrp, *((ipvs,) if ipvs is not None else ()), *servers)
     if not report.errors and not any(isinstance(one, VrrpInstance | VirtualServer) for one in entities):
         # taken at its word, it would end every service of this router
         report.error(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from config_service.keepalived import values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword
-from config_service.problems import Report
+from config_service.problems import Report, quoted
 
 _MANY: Final = 64
 """Arguments of a keyword that is not looked at."""
@@ -21,6 +21,27 @@ def flag(keyword: str, field: str, value: object = True, *, same_as: str = "") -
         setattr(part, field, value)
 
     return Keyword(keyword, read, least=0, most=0, same_as=same_as)
+
+
+def switch(keyword: str, field: str) -> Keyword[Any]:
+    """Make a keyword that stands alone and of which keepalived ignores what stands after it."""
+
+    def read(part: Any, statement: Statement, report: Report) -> None:
+        setattr(part, field, True)
+        ignored(statement, report)
+
+    return Keyword(keyword, read, least=0)
+
+
+def ignored(statement: Statement, report: Report) -> None:
+    """Warn of a word after a keyword that is on with it and without it."""
+    if statement.arguments:
+        report.warning(
+            statement.file,
+            statement.line,
+            f"{statement.keyword} takes no value here, and is on whatever stands after it; remove "
+            f"{quoted(statement.arguments[0])}, or {statement.keyword}",
+        )
 
 
 def boolean(keyword: str, field: str) -> Keyword[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from config_service.keepalived import fields, garp, left_out, mail, not_yet, programs, values
+from config_service.keepalived import fields, garp, ipvs_globals, left_out, mail, not_yet, programs, values
 from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.programs import ProgramLine
@@ -47,6 +47,7 @@ class GlobalDraft(Draft):
         self.defaults = Defaults()
         self.settings = SettingsDraft()
         self.mail = mail.MailDraft()
+        self.ipvs = ipvs_globals.IpvsDraft()
 
 
 def _group(version: int) -> Any:
@@ -103,20 +104,6 @@ def _script_user(part: SettingsDraft, statement: Statement, _report: Report) -> 
     part.script_user = programs.user_and_group(statement.arguments)
 
 
-def _fifo(keyword: str, field: str) -> Keyword[Any]:
-    def read(part: SettingsDraft, statement: Statement, report: Report) -> None:
-        setattr(part, field, programs.absolute(statement.arguments[0]))
-        if len(statement.arguments) > 1:
-            programs.user_and_group(statement.arguments[1:])
-            report.warning(
-                statement.file,
-                statement.line,
-                f"{keyword}: the owner has no effect here: the pipe belongs to the user of vipbus",
-            )
-
-    return Keyword(f"{keyword} PATH [USER [GROUP]]", read, most=3)
-
-
 SETTINGS: Final[dict[str, Keyword[Any]]] = {
     "vrrp_startup_delay": fields.seconds("vrrp_startup_delay", "startup_delay", "0.001", "4294.967295"),
     "vrrp_delay_after_boot": fields.seconds(
@@ -131,9 +118,9 @@ SETTINGS: Final[dict[str, Keyword[Any]]] = {
     "vrrp_cpu_affinity": Keyword("vrrp_cpu_affinity CPU [CPU ...]", _cpu_affinity, most=1024),
     "script_user": Keyword("script_user USER [GROUP]", _script_user, most=2),
     "enable_script_security": fields.boolean("enable_script_security", "script_security"),
-    "notify_fifo": _fifo("notify_fifo", "fifo"),
+    "notify_fifo": programs.fifo("notify_fifo", "fifo"),
     "notify_fifo_script": programs.keyword("notify_fifo_script", "fifo_script"),
-    "vrrp_notify_fifo": _fifo("vrrp_notify_fifo", "vrrp_fifo"),
+    "vrrp_notify_fifo": programs.fifo("vrrp_notify_fifo", "vrrp_fifo"),
     "vrrp_notify_fifo_script": programs.keyword("vrrp_notify_fifo_script", "vrrp_fifo_script"),
     "fifo_write_vrrp_states_on_reload": fields.boolean(
         "fifo_write_vrrp_states_on_reload", "fifo_states_on_reload"
@@ -202,6 +189,7 @@ GLOBAL_DEFS: Final = declare(
             **within(lambda draft: draft.defaults.garp, garp.GLOBAL),
             **within(lambda draft: draft.settings, SETTINGS),
             **within(lambda draft: draft.mail, mail.KEYWORDS),
+            **within(lambda draft: draft.ipvs, ipvs_globals.KEYWORDS),
             **WITHOUT_EFFECT,
         },
         not_yet.GLOBAL_DEFS,

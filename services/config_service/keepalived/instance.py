@@ -38,6 +38,8 @@ class InstanceDraft(Draft):
         self.interface: str | None = None
         self.virtual_router_id: int | None = None
         self.vrf: str | None = None
+        self.sync_interface: str | None = None
+        """Where the connections of IPVS are synchronised, in the old spelling."""
         self.native_ipv6 = False
         self.no_addresses = False
         self.promote_secondaries = False
@@ -110,6 +112,9 @@ VRRP_INSTANCE: Final = declare(
             "dont_track_primary": fields.flag("dont_track_primary", "track_interface", False),
             **within(lambda draft: draft.tracks, tracking.KEYWORDS),
             **within(lambda draft: draft.notify, notify.INSTANCE),
+            "lvs_sync_daemon_interface": fields.word(
+                "lvs_sync_daemon_interface", "NAME", "sync_interface", values.interface
+            ),
             "debug": Keyword("debug 0-4", _debug),
         },
         not_yet.VRRP_INSTANCE,

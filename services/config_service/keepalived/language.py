@@ -16,6 +16,7 @@ from config_service.keepalived import (
     ssl,
     static,
     trackers,
+    virtual_groups,
 )
 from config_service.keepalived.addresses import AddressDraft, read_address
 from config_service.keepalived.iproute2 import Names
@@ -47,6 +48,7 @@ class FileDraft(Draft):
         self.delays: list[InterfaceDelay] = []
         self.ssl = ssl.SslDraft(statement)
         self.virtual_servers: list[lvs.VirtualServerDraft] = []
+        self.virtual_groups: list[virtual_groups.VirtualGroupDraft] = []
 
 
 _Read = Callable[[FileDraft, Statement, Report], None]
@@ -117,6 +119,10 @@ def _virtual_server(draft: FileDraft, statement: Statement, report: Report) -> N
     draft.virtual_servers.append(lvs.read_virtual_server(statement, report))
 
 
+def _virtual_server_group(draft: FileDraft, statement: Statement, report: Report) -> None:
+    draft.virtual_groups.append(virtual_groups.read_virtual_group(statement, report))
+
+
 def _named(keyword: str, read: _Read) -> Keyword[FileDraft]:
     return Keyword(f"{keyword} NAME {{ ... }}", read, block=True, repeats=True)
 
@@ -143,8 +149,13 @@ TOP: Final = declare(
             "static_rules": _unnamed("static_rules", _static_rules),
             "interface_up_down_delays": _unnamed("interface_up_down_delays", _delays),
             "SSL": _unnamed("SSL", _ssl),
+            "virtual_server_group": _named("virtual_server_group", _virtual_server_group),
             "virtual_server": Keyword(
-                "virtual_server ADDRESS PORT { ... }", _virtual_server, most=2, block=True, repeats=True
+                "virtual_server ADDRESS [PORT]|fwmark NUMBER|group NAME { ... }",
+                _virtual_server,
+                most=2,
+                block=True,
+                repeats=True,
             ),
         },
         not_yet.TOP,

@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Final, cast, get_args
+from typing import Final
 
-from config_service.keepalived import not_yet, values
+from config_service.keepalived import (
+    fields,
+    forwarding,
+    left_out,
+    mail,
+    not_yet,
+    programs,
+    scheduling,
+    values,
+)
 from config_service.keepalived.checkers import dns, file, http, misc, smtp, tcp, udp
 from config_service.keepalived.checkers.common import ALPHA, AROUND, CheckerDraft, Knobs, checker
+from config_service.keepalived.forwarding import Method
 from config_service.keepalived.parser import Statement
+from config_service.keepalived.programs import ProgramLine
+from config_service.keepalived.scheduling import SchedulingDraft
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block, within
+from config_service.keepalived.virtual_groups import Member, mark
 from config_service.problems import RefusedError, Report, quoted
-from vipbus.contracts import ForwardingMethod, Protocol, Scheduler
 
-# the ranges below are keepalived 2.2.7's own, tried out
-_LARGEST_WEIGHT: Final = 2**31 - 1
-_LONGEST_PERSISTENCE: Final = 2678400
-_DEFAULT_PERSISTENCE: Final = 360
+# the ranges below are keepalived 2.2.7's own, tried out, but for numbers beyond what the kernel takes
+_LARGEST: Final = 2**31 - 1
 
 
 class RealServerDraft(Draft):
     """What one ``real_server`` says."""
 
-    __slots__ = ("address", "checkers", "knobs", "port", "weight")
+    __slots__ = (
+        "address",
+        "checkers",
+        "inhibit",
+        "knobs",
+        "lower_threshold",
+        "method",
+        "notify_down",
+        "notify_up",
+        "port",
+        "upper_threshold",
+        "weight",
+    )
 
     def __init__(self, statement: Statement) -> None:
         super().__init__(statement)
         self.address = values.Address("", 4)
         self.port = 0
-        self.weight = 1
+        """0: as the virtual server has it."""
+        self.weight: int | None = None
+        self.method: Method | None = None
+        self.upper_threshold = 0
+        self.lower_threshold = 0
+        self.inhibit: bool | None = None
+        self.notify_up: ProgramLine | None = None
+        self.notify_down: ProgramLine | None = None
         self.knobs: Knobs | None = None
         """None: it says nothing, as nearly all do."""
         self.checkers: list[CheckerDraft] = []
@@ -37,30 +66,50 @@ class VirtualServerDraft(Draft):
     """What one ``virtual_server`` says; None where keepalived has a default that it mentions when used."""
 
     __slots__ = (
-        "address",
-        "forwarding",
+        "group",
+        "ha_suspend",
+        "hysteresis",
+        "inhibit",
         "knobs",
-        "persistence_timeout",
-        "port",
-        "protocol",
+        "member",
+        "method",
+        "omega",
+        "quorum",
+        "quorum_down",
+        "quorum_up",
         "real_servers",
-        "scheduler",
+        "scheduling",
+        "sorry_inhibit",
+        "sorry_method",
+        "sorry_server",
+        "weight",
     )
 
     def __init__(self, statement: Statement) -> None:
         super().__init__(statement)
-        self.address = values.Address("", 4)
-        self.port = 0
-        self.protocol: Protocol | None = None
-        self.scheduler: Scheduler = "wlc"
-        self.forwarding: ForwardingMethod = "NAT"
-        self.persistence_timeout: int | None = None
+        self.group = ""
+        """Empty: it is one service, `member`."""
+        self.member = Member(statement)
+        self.scheduling = SchedulingDraft()
+        self.method = Method()
+        self.weight = 1
+        self.inhibit = False
+        self.ha_suspend = False
+        self.omega = False
+        self.quorum = 1
+        self.hysteresis = 0
+        self.quorum_up: ProgramLine | None = None
+        self.quorum_down: ProgramLine | None = None
+        self.sorry_server: tuple[values.Address, int] | None = None
+        self.sorry_inhibit = False
+        self.sorry_method: Method | None = None
         self.knobs = Knobs()
         self.real_servers: list[RealServerDraft] = []
 
-
-def _weight(draft: RealServerDraft, statement: Statement, _report: Report) -> None:
-    draft.weight = values.integer(statement.arguments[0], 0, _LARGEST_WEIGHT)
+    @property
+    def name(self) -> str:
+        """As it is written after the keyword, for messages."""
+        return " ".join(self.statement.arguments)
 
 
 def _knobs(draft: RealServerDraft) -> Knobs:
@@ -69,11 +118,25 @@ def _knobs(draft: RealServerDraft) -> Knobs:
     return draft.knobs
 
 
+_LABELS: Final = {
+    "smtp_alert": mail.NO_POOL_MAIL,
+    "snmp_name": fields.without_effect("snmp_name", left_out.SNMP),
+}
+"""Of both levels."""
+
 REAL_SERVER: Final = declare(
     Table(
         "real_server",
         {
-            "weight": Keyword("weight NUMBER", _weight),
+            "weight": fields.whole("weight", "weight", 0, _LARGEST),
+            "lvs_method": forwarding.keyword("lvs_method"),
+            "lb_kind": forwarding.keyword("lb_kind", same_as="lvs_method"),
+            "uthreshold": fields.whole("uthreshold", "upper_threshold", 0, _LARGEST),
+            "lthreshold": fields.whole("lthreshold", "lower_threshold", 0, _LARGEST),
+            "inhibit_on_failure": fields.boolean("inhibit_on_failure", "inhibit"),
+            "notify_up": programs.keyword("notify_up", "notify_up"),
+            "notify_down": programs.keyword("notify_down", "notify_down"),
+            **_LABELS,
             **within(_knobs, {**AROUND, "alpha": ALPHA}),
             "HTTP_GET": checker("HTTP_GET", http.HttpDraft, http.HTTP_GET),
             "SSL_GET": checker("SSL_GET", http.SslDraft, http.SSL_GET),
@@ -90,74 +153,46 @@ REAL_SERVER: Final = declare(
 )
 
 
-def _alpha(knobs: Knobs, statement: Statement, report: Report) -> None:
-    knobs.alpha = True
-    if statement.arguments:
-        report.warning(
-            statement.file,
-            statement.line,
-            f"alpha takes no value in a virtual_server, and is on whatever stands after it; remove "
-            f"{quoted(statement.arguments[0])}, or alpha",
-        )
-
-
-def _scheduler(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
-    draft.scheduler = cast(Scheduler, values.choice(statement.arguments[0], get_args(Scheduler)))
-
-
-def _forwarding(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
-    draft.forwarding = cast(
-        ForwardingMethod, values.choice(statement.arguments[0], get_args(ForwardingMethod))
-    )
-    if len(statement.arguments) > 1:
-        raise RefusedError(
-            f"{quoted(statement.arguments[1])} after the method is not supported by vipbus yet; remove it"
-        )
-
-
-def _protocol(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
-    word, known = statement.arguments[0], get_args(Protocol)
-    # of all these words only the protocol may be lower case in keepalived
-    draft.protocol = cast(Protocol, values.choice(word.upper() if word.upper() in known else word, known))
-
-
-def _persistence_timeout(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
-    draft.persistence_timeout = (
-        values.integer(statement.arguments[0], 1, _LONGEST_PERSISTENCE)
-        if statement.arguments
-        else _DEFAULT_PERSISTENCE
-    )
-
-
 def _real_server(draft: VirtualServerDraft, statement: Statement, report: Report) -> None:
     server = RealServerDraft(statement)
-    server.address, server.port = _endpoint(statement)
+    server.address, server.port = _endpoint(statement.arguments)
     read_block(statement.block or (), REAL_SERVER, server, report)
     draft.real_servers.append(server)
 
 
-def _endpoint(statement: Statement) -> tuple[values.Address, int]:
-    if len(statement.arguments) == 1:
-        raise RefusedError("an address without a port is not supported by vipbus yet; add the port")
-    return values.address(statement.arguments[0]), values.port(statement.arguments[1])
+def _sorry_server(draft: VirtualServerDraft, statement: Statement, _report: Report) -> None:
+    draft.sorry_server = _endpoint(statement.arguments)
+
+
+def _endpoint(words: tuple[str, ...]) -> tuple[values.Address, int]:
+    """Read ``ADDRESS [PORT]``; without a port, or with 0, it is 0."""
+    return values.address(words[0]), values.integer(words[1], 0, 65535) if len(words) > 1 else 0
 
 
 VIRTUAL_SERVER: Final = declare(
     Table(
         "virtual_server",
         {
-            **within(lambda draft: draft.knobs, {**AROUND, "alpha": Keyword("alpha", _alpha, least=0)}),
-            "lvs_sched": Keyword("lvs_sched NAME", _scheduler),
-            "lb_algo": Keyword("lb_algo NAME", _scheduler, same_as="lvs_sched"),
-            "lvs_method": Keyword("lvs_method NAT|DR|TUN", _forwarding, most=16),
-            "lb_kind": Keyword("lb_kind NAT|DR|TUN", _forwarding, most=16, same_as="lvs_method"),
-            "protocol": Keyword("protocol TCP|UDP|SCTP", _protocol),
-            "persistence_timeout": Keyword("persistence_timeout [SECONDS]", _persistence_timeout, least=0),
+            **within(lambda draft: draft.knobs, {**AROUND, "alpha": fields.switch("alpha", "alpha")}),
+            **within(lambda draft: draft.scheduling, scheduling.KEYWORDS),
+            "lvs_method": forwarding.keyword("lvs_method"),
+            "lb_kind": forwarding.keyword("lb_kind", same_as="lvs_method"),
+            "weight": fields.whole("weight", "weight", 1, _LARGEST),
+            "inhibit_on_failure": fields.switch("inhibit_on_failure", "inhibit"),
+            "ha_suspend": fields.switch("ha_suspend", "ha_suspend"),
+            "omega": fields.switch("omega", "omega"),
+            "quorum": fields.whole("quorum", "quorum", 1, _LARGEST),
+            "hysteresis": fields.whole("hysteresis", "hysteresis", 0, _LARGEST),
+            "quorum_up": programs.keyword("quorum_up", "quorum_up"),
+            "quorum_down": programs.keyword("quorum_down", "quorum_down"),
+            "sorry_server": Keyword("sorry_server ADDRESS [PORT]", _sorry_server, most=2),
+            "sorry_server_inhibit": fields.switch("sorry_server_inhibit", "sorry_inhibit"),
+            "sorry_server_lvs_method": forwarding.keyword("sorry_server_lvs_method"),
+            **_LABELS,
             "real_server": Keyword(
-                "real_server ADDRESS PORT { ... }", _real_server, most=2, block=True, repeats=True
+                "real_server ADDRESS [PORT] { ... }", _real_server, most=2, block=True, repeats=True
             ),
         },
-        not_yet.VIRTUAL_SERVER,
     )
 )
 
@@ -166,14 +201,24 @@ def read_virtual_server(statement: Statement, report: Report) -> VirtualServerDr
     """Read a ``virtual_server`` block.
 
     Raises:
-        RefusedError: what follows the keyword is no address and port.
+        RefusedError: what follows the keyword is no address and port, mark or group.
     """
-    if statement.arguments[0] in ("fwmark", "group"):
-        raise RefusedError(
-            f"{statement.arguments[0]} is keepalived's, but vipbus does not support it yet; "
-            "name an address and a port"
-        )
     draft = VirtualServerDraft(statement)
-    draft.address, draft.port = _endpoint(statement)
+    kind, *rest = statement.arguments
+    if kind in ("fwmark", "group"):
+        if not rest:
+            raise RefusedError(f"nothing follows {kind}; name one")
+        if kind == "group":
+            draft.group = values.name(rest[0])
+        else:
+            draft.member = Member(statement, mark=mark(rest[0]))
+    else:
+        if "/" in kind or "-" in kind:
+            raise RefusedError(
+                f"{quoted(kind)} is a range, of which keepalived takes the first address alone; write a "
+                "virtual_server_group with it, and virtual_server group NAME"
+            )
+        address, port = _endpoint(statement.arguments)
+        draft.member = Member(statement, address.text, port, address.version)
     read_block(statement.block or (), VIRTUAL_SERVER, draft, report)
     return draft

@@ -44,6 +44,20 @@ def _mailbox(word: str) -> str:
     return word
 
 
+def _no_pool_mail(_part: object, statement: Statement, report: Report) -> None:
+    if not statement.arguments or values.boolean(statement.arguments[0]):
+        report.warning(
+            statement.file,
+            statement.line,
+            f"{statement.keyword} has no effect here: mail about pools is left out of vipbus; vipbus events, "
+            "notify_up, notify_down and lvs_notify_fifo tell of them",
+        )
+
+
+NO_POOL_MAIL: Final[Keyword[Any]] = Keyword("smtp_alert [on|off]", _no_pool_mail, least=0)
+"""Of virtual servers, real servers and both together."""
+
+
 def _recipients(draft: MailDraft, statement: Statement, report: Report) -> None:
     def line(inner: Statement) -> None:
         draft.recipients.extend(_mailbox(word) for word in (inner.keyword, *inner.arguments))

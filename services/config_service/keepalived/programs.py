@@ -83,6 +83,22 @@ def keyword(name: str, field: str, *, least: int = 1) -> Keyword[Any]:
     return Keyword(f"{name} COMMAND [USER [GROUP]]", read, least=least, most=3)
 
 
+def fifo(keyword: str, field: str) -> Keyword[Any]:
+    """Make a keyword that names a pipe."""
+
+    def read(part: Any, statement: Statement, report: Report) -> None:
+        setattr(part, field, absolute(statement.arguments[0]))
+        if len(statement.arguments) > 1:
+            user_and_group(statement.arguments[1:])
+            report.warning(
+                statement.file,
+                statement.line,
+                f"{keyword}: the owner has no effect here: the pipe belongs to the user of vipbus",
+            )
+
+    return Keyword(f"{keyword} PATH [USER [GROUP]]", read, most=3)
+
+
 def user_and_group(words: tuple[str, ...]) -> tuple[str, str | None]:
     """Read ``USER [GROUP]``."""
     return user(words[0]), group(words[1]) if len(words) > 1 else None

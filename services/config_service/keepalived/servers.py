@@ -3,61 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import cast
 
-from config_service.keepalived.checkers.common import Site, Surroundings
+import msgspec
+
+from config_service.keepalived import values
+from config_service.keepalived.checkers.common import Surroundings
 from config_service.keepalived.checkers.file import FileDraft
-from config_service.keepalived.lvs import RealServerDraft, VirtualServerDraft
-from config_service.problems import Report
-from vipbus.contracts import Check, Protocol, RealServer, VirtualServer
-
-_KEEPS_PORT: Final = ("DR", "TUN")
-"""Forwarding methods that leave the packet's port as the client wrote it (ip_vs_xmit.c)."""
+from config_service.keepalived.lvs import VirtualServerDraft
+from config_service.keepalived.pool import PoolCompiler
+from config_service.keepalived.virtual_groups import Member, VirtualGroupDraft
+from config_service.problems import Report, quoted
+from vipbus.contracts import RealServer, VirtualServer
+from vipbus.contracts.vrrp_objects import Family
 
 
 def compile_servers(
     drafts: Sequence[VirtualServerDraft],
+    groups: Mapping[str, VirtualGroupDraft],
     owners: Mapping[str, str],
+    *,
     around: Surroundings,
     router: str,
     report: Report,
 ) -> list[VirtualServer | RealServer]:
-    """Compile the virtual servers, each followed by its real servers.
+    """Compile the virtual servers, each followed by its real servers; a group's members are one each.
 
     ``owners`` names the instance that each virtual address belongs to. What is wrong goes into the report,
     and then the entities mean nothing.
     """
     entities: list[VirtualServer | RealServer] = []
-    first: dict[str, VirtualServerDraft] = {}
+    first: dict[str, Member] = {}
     for draft in drafts:
-        server = VirtualServer(
-            router=router,
-            address=draft.address.text,
-            port=draft.port,
-            protocol=_protocol(draft, report),
-            scheduler=draft.scheduler,
-            forwarding=draft.forwarding,
-            persistence_timeout=draft.persistence_timeout,
-            instance=owners.get(draft.address.text),
-        )
-        token = server.id
-        if (other := first.setdefault(token, draft)) is not draft:
-            report.error(
-                draft.statement.file,
-                draft.statement.line,
-                f"virtual_server {server.address} {server.port} {server.protocol} is already on line "
-                f"{other.statement.line}; remove one",
-            )
-        elif not draft.real_servers:
+        members = _members(draft, groups, report)
+        if not members:
+            continue
+        if not draft.real_servers:
             if "real_server" not in {statement.keyword for statement in draft.statement.block or ()}:
                 report.warning(
                     draft.statement.file,
                     draft.statement.line,
-                    f"virtual_server {server.address} {server.port} has no real_server and is left out",
+                    f"virtual_server {draft.name} has no real_server and is left out",
                 )
-        else:
+            continue
+        pool = PoolCompiler(draft, members, around, router, report)
+        for member in members:
+            server = _placed(pool.virtual_server(member), member, owners)
+            if (other := first.setdefault(server.id, member)) is not member:
+                report.error(
+                    member.statement.file,
+                    member.statement.line,
+                    f"virtual_server {server.words} is already on line {other.statement.line}; remove one",
+                )
+                continue
             entities.append(server)
-            entities += _real_servers(draft, token, around, router, report)
+            token = server.id
+            entities += [
+                msgspec.structs.replace(real, virtual_server=token) for real in pool.real_servers(member)
+            ]
+    _report_unused(drafts, groups, report)
     return entities
 
 
@@ -67,75 +71,87 @@ def checked_files(drafts: Sequence[VirtualServerDraft]) -> frozenset[str]:
     return frozenset(one.name for one in checkers if isinstance(one, FileDraft) and one.name is not None)
 
 
-def _protocol(draft: VirtualServerDraft, report: Report) -> Protocol:
-    if draft.protocol is not None:
-        return draft.protocol
-    checkers = [one for server in draft.real_servers for one in server.checkers]
-    if "protocol" not in draft.given and any(one.speaks_tcp for one in checkers):
-        report.warning(
-            draft.statement.file,
-            draft.statement.line,
-            f"virtual_server {draft.address.text} {draft.port} has no protocol and so is UDP, but its real "
-            "servers are checked by TCP; say protocol TCP or protocol UDP",
-        )
-    return "UDP"
-
-
-def _real_servers(
-    draft: VirtualServerDraft, virtual_server: str, around: Surroundings, router: str, report: Report
-) -> list[RealServer]:
-    entities: list[RealServer] = []
-    first: dict[tuple[str, int], int] = {}
-    for server in draft.real_servers:
-        file, line = server.statement.file, server.statement.line
-        if server.address.version != draft.address.version and draft.forwarding != "TUN":
-            report.error(
-                file,
-                line,
-                f"{server.address.text} is IPv{server.address.version} and the virtual server "
-                f"IPv{draft.address.version}; only TUN forwards between them",
-            )
-        port = _port(draft, server, report)
-        if (before := first.setdefault((server.address.text, port), line)) != line:
-            report.error(
-                file,
-                line,
-                f"real_server {server.address.text} {port} is already on line {before}; remove one",
-            )
-        levels = (draft.knobs,) if server.knobs is None else (server.knobs, draft.knobs)
-        site = Site(server.address, server.port, levels, around)
-        entities.append(
-            RealServer(
-                router=router,
-                virtual_server=virtual_server,
-                address=server.address.text,
-                port=port,
-                weight=server.weight,
-                checks=_checks(server, site, report),
-                alpha=_alpha(server, site, report),
-            )
-        )
-    return entities
-
-
-def _checks(server: RealServerDraft, site: Site, report: Report) -> tuple[Check, ...]:
-    return tuple(check for checker in server.checkers for check in checker.checks(site, report))
-
-
-def _alpha(server: RealServerDraft, site: Site, report: Report) -> bool:
-    """Say whether it starts down: if one of its checkers does, for all must pass before it is up."""
-    if not any(checker.knows_alpha for checker in server.checkers):
-        server.void("alpha", "nothing but FILE_CHECK, or nothing at all, checks this real server", report)
-    return any(checker.alpha(site) for checker in server.checkers)
-
-
-def _port(draft: VirtualServerDraft, server: RealServerDraft, report: Report) -> int:
-    if draft.forwarding not in _KEEPS_PORT or server.port == draft.port:
-        return server.port
-    report.warning(
-        server.statement.file,
-        server.statement.line,
-        f"{draft.forwarding} cannot change the port {draft.port} to {server.port}: traffic goes to port "
-        f"{draft.port} of {server.address.text}, and checks to {server.port}",
+def _placed(server: VirtualServer, member: Member, owners: Mapping[str, str]) -> VirtualServer:
+    """Put a pool's virtual server to one address or mark."""
+    if member.mark:
+        # whatever the roles, as in keepalived: a mark says nothing of whose address the packet was for
+        return msgspec.structs.replace(server, mark=member.mark)
+    return msgspec.structs.replace(
+        server, address=member.address, port=member.port, instance=owners.get(member.address)
     )
-    return draft.port
+
+
+def _members(
+    draft: VirtualServerDraft, groups: Mapping[str, VirtualGroupDraft], report: Report
+) -> list[Member]:
+    """Give what the kernel has a service for, each with a family."""
+    statement = draft.statement
+    if not draft.group:
+        members = [draft.member]
+    elif (group := groups.get(draft.group)) is not None:
+        members = [*group.members()]
+    else:
+        why = values.missing("virtual_server_group", draft.group, groups)
+        report.error(statement.file, statement.line, f"virtual_server {draft.name}: {why}")
+        return []
+    said = draft.scheduling.family
+    for member in members:
+        if said and member.version not in (0, said):
+            where = member.address or f"mark {member.mark}"
+            report.error(
+                statement.file,
+                draft.line_of("ip_family"),
+                f"ip_family: {where} is IPv{member.version}; remove ip_family, or make two groups",
+            )
+            return []
+    return _with_families(draft, members, report)
+
+
+def _with_families(draft: VirtualServerDraft, members: list[Member], report: Report) -> list[Member]:
+    """Find the family of marks that do not say: of the group's addresses, or of the pool."""
+    if all(member.version for member in members):
+        return members
+    versions = {member.version for member in members if member.address}
+    granularity = draft.scheduling.granularity
+    if draft.scheduling.family:
+        version = draft.scheduling.family
+    elif len(versions) > 1:
+        nameless = next(member for member in members if not member.version)
+        report.error(
+            nameless.statement.file,
+            nameless.statement.line,
+            f"mark {nameless.mark} stands beside addresses of both families; write fwmark {nameless.mark} "
+            "inet, or inet6",
+        )
+        return []
+    elif versions:
+        (version,) = versions
+    elif granularity is not None:
+        version = granularity.version
+    else:
+        version = _family_of_pool(draft)
+    return [member if member.version else member._replace(version=version) for member in members]
+
+
+def _family_of_pool(draft: VirtualServerDraft) -> Family:
+    """Give the family of the real servers; tunnels cross families, so of those only when they agree."""
+    plain = [
+        server.address.version
+        for server in draft.real_servers
+        if (server.method or draft.method).forwarding != "TUN"
+    ]
+    every = {server.address.version for server in draft.real_servers}
+    return cast(Family, plain[0] if plain else 6 if every == {6} else 4)
+
+
+def _report_unused(
+    drafts: Sequence[VirtualServerDraft], groups: Mapping[str, VirtualGroupDraft], report: Report
+) -> None:
+    used = {draft.group for draft in drafts}
+    for name, group in groups.items():
+        if name not in used:
+            report.warning(
+                group.statement.file,
+                group.statement.line,
+                f"virtual_server_group {quoted(name)} has no virtual_server group {name} and is left out",
+            )

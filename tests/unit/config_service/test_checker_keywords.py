@@ -218,7 +218,9 @@ def test_alpha_of_a_virtual_server_takes_no_value() -> None:
     text = server("alpha off", inside="TCP_CHECK { }")
     assert the_server(text)[1].alpha
     (said,) = warnings(text)
-    assert said.startswith("2: alpha takes no value in a virtual_server, and is on whatever stands after it")
+    assert said.startswith(
+        "2: alpha takes no value here, and is on whatever stands after it; remove 'off', or alpha"
+    )
 
 
 def test_alpha_means_nothing_where_nothing_is_checked() -> None:

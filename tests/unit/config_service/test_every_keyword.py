@@ -12,6 +12,7 @@ from config_service.keepalived.schema import HOMES
 from config_service.problems import Report
 from tests.unit.config_service.support import GOOD, SECRETS, compiled
 from tests.unit.config_service.test_every_checker import CHECKS
+from tests.unit.config_service.test_every_table_keyword import OLD, TABLE
 from vipbus.contracts import (
     Entity,
     Fifo,
@@ -50,7 +51,9 @@ def _used(statements: tuple[Statement, ...], block: str = "") -> Iterator[tuple[
 
 
 def test_each_keyword_is_in_the_files() -> None:
-    used = {place for text in (FULL, GOOD, CHECKS) for place in _used(parse(text, "x.conf", Report()))}
+    used = {
+        place for text in (FULL, GOOD, CHECKS, TABLE, OLD) for place in _used(parse(text, "x.conf", Report()))
+    }
     missing = {(home, keyword) for keyword, homes in HOMES.items() for home in homes} - used
     assert missing == set()
 

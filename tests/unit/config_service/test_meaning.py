@@ -188,12 +188,12 @@ def test_a_file_that_would_end_everything_is_refused(text: str) -> None:
         ),
         (
             server() + server(real="10.9.1.22 80"),
-            "7: virtual_server 10.9.0.1 80 TCP is already on line 1; remove one",
+            "7: virtual_server 10.9.0.1:80 TCP is already on line 1; remove one",
         ),
         (
             server(head="2001:db8::1 80", real="2001:db8::2 80")
             + server(head="2001:DB8:0::1 80", real="2001:db8::2 80"),
-            "7: virtual_server 2001:db8::1 80 TCP is already on line 1; remove one",
+            "7: virtual_server [2001:db8::1]:80 TCP is already on line 1; remove one",
         ),
         (
             server("real_server 10.9.1.21 80 { }"),
