@@ -51,12 +51,25 @@ def findings(virtual: VirtualServer, reals: Sequence[RealServer]) -> Iterator[Fi
         yield Finding("ha_suspend", "has no effect here: a firewall mark has no address to wait for", False)
     if virtual.masquerade and not any(_method(virtual, real) == "NAT" for real in reals):
         yield Finding("masquerade", "has no effect here: nothing in this pool is forwarded by NAT", False)
+    yield from _tunnel(virtual.tunnel, virtual.forwarding, None)
     for number, real in enumerate(reals):
+        yield from _tunnel(real.tunnel, _method(virtual, real), number)
         yield from _real_server(virtual, real, number)
 
 
 def _method(virtual: VirtualServer, real: RealServer) -> str:
     return real.forwarding or virtual.forwarding
+
+
+def _tunnel(tunnel: Tunnel | None, method: str, real: int | None) -> Iterator[Finding]:
+    if tunnel is None:
+        return
+    if method != "TUN":
+        yield Finding(
+            "tunnel", f"has no effect here: the method is {method}, and only TUN has tunnels", False, real
+        )
+    if problem := tunnel_problem(tunnel):
+        yield Finding("tunnel", problem, True, real)
 
 
 def _scheduling(virtual: VirtualServer) -> Iterator[Finding]:
@@ -136,6 +149,8 @@ def _sorry_server(virtual: VirtualServer, reals: Sequence[RealServer]) -> Iterat
             f"{sorry.address} port {sorry.port} is a real server of the pool, too; name another",
             True,
         )
+    if sorry.tunnel is not None and (problem := tunnel_problem(sorry.tunnel)):
+        yield Finding("sorry_server", problem, True)
     family = 6 if ":" in sorry.address else 4
     if family != family_of(virtual) and sorry.forwarding != "TUN":
         yield Finding(

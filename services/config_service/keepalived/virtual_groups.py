@@ -124,7 +124,7 @@ def _entry(statement: Statement) -> GroupEntry:
     if len(arguments) > 1:
         raise RefusedError(f"{quoted(arguments[1])} after the port is not known; a line is ADDRESS [PORT]")
     port = values.integer(arguments[0], 0, 65535) if arguments else 0
-    version, first, last = _range(word)
+    version, first, last = address_range(word)
     return GroupEntry(statement, version, first, last, port)
 
 
@@ -148,8 +148,12 @@ def family(word: str) -> int:
     return 6 if values.choice(word, ("inet", "inet6")) == "inet6" else 4
 
 
-def _range(word: str) -> tuple[int, int, int]:
-    """Read an address, ``FIRST-LAST`` or ``NETWORK/LENGTH``: version, first, last."""
+def address_range(word: str) -> tuple[int, int, int]:
+    """Read an address, ``FIRST-LAST`` or ``NETWORK/LENGTH``: version, first, last.
+
+    Raises:
+        RefusedError: it is none, or not of addresses that hosts have.
+    """
     if "/" in word:
         text, version = values.network(word)
         network = ipaddress.ip_network(text)

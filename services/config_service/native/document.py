@@ -1,10 +1,10 @@
 """From the text of a vipbus.toml to one router's entities.
 
-``[vrrp]`` and the arrays of tables ``vrrp_instance``, ``vrrp_sync_group``, ``vrrp_script``, ``track_file``,
-``track_process`` and ``virtual_server``. Their keys are the fields of the contracts, so there is one
-vocabulary. ``[router.NAME]`` says what one router has otherwise: ``[router.NAME.vrrp]``, and
-``[router.NAME.vrrp_instance.VI_1]`` with the keys that differ. A virtual server has the name that its table
-gives it, else its address as it is written.
+``[vrrp]``, ``[ipvs]`` and the arrays of tables ``vrrp_instance``, ``vrrp_sync_group``, ``vrrp_script``,
+``track_file``, ``track_process``, ``virtual_server_group`` and ``virtual_server``. Their keys are the fields
+of the contracts, so there is one vocabulary. ``[router.NAME]`` says what one router has otherwise:
+``[router.NAME.vrrp]``, and ``[router.NAME.vrrp_instance.VI_1]`` with the keys that differ. A virtual server
+has the name that its table gives it, else its address as it is written, its group or its mark.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Any, Final
 import msgspec
 
 from config_service.native.checks import Warn
+from config_service.native.groups import read_groups
+from config_service.native.ipvs import read_ipvs
 from config_service.native.lines import find
 from config_service.native.overrides import Overrides, Table
-from config_service.native.servers import Cluster, owners_of, read_servers
+from config_service.native.pool import Cluster, owners_of
+from config_service.native.servers import read_servers
 from config_service.native.values import virtual_address
 from config_service.native.walk import Misplaced, convert
 from config_service.problems import ConfigError, Problem, RefusedError, quoted
@@ -45,7 +48,7 @@ _KINDS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "track_file": TrackFile,
     "track_process": TrackProcess,
 }
-_TOP: Final = (*_KINDS, "virtual_server", "vrrp", "router")
+_TOP: Final = (*_KINDS, "virtual_server_group", "virtual_server", "vrrp", "ipvs", "router")
 
 
 def read(
@@ -94,13 +97,17 @@ def _entities(
             place = f"{kind}[{number}]"
             whole = _instance(table, place, reference) if struct is VrrpInstance else table
             found.append(convert(whole, struct, place, given=whose))
+    ipvs = overrides.table("ipvs")
+    groups = overrides.tables("virtual_server_group", _name)
     servers = overrides.tables("virtual_server", _name_or_address)
     overrides.finish()
     instances = [each for each in found if isinstance(each, VrrpInstance)]
     _refuse_doubles(found)
     _refuse_unusable(instances)
-    cluster = Cluster(router, owners_of(instances), settings, warn)
-    return [*found, *read_servers(servers, cluster)]
+    cluster = Cluster(router, owners_of(instances), settings, read_groups(groups), warn)
+    entries = read_servers(servers, cluster)
+    of_table = read_ipvs(ipvs, router, instances, settings) if ipvs or entries else None
+    return [*found, *((of_table,) if of_table is not None else ()), *entries]
 
 
 def _name(table: Table) -> str:
@@ -108,7 +115,8 @@ def _name(table: Table) -> str:
 
 
 def _name_or_address(table: Table) -> str:
-    return str(table.get("name", table.get("address")))
+    """Give the name that a router's own table goes by: of a group or a mark where it is one."""
+    return str(next((table[key] for key in ("name", "address", "group", "mark") if key in table), None))
 
 
 def _instance(table: Table, place: str, reference: Reference) -> Table:

@@ -132,20 +132,29 @@ def _udp(table: Table, _place: str) -> Table:
     return table
 
 
-def _script(table: Table, place: str) -> Table:
-    program = table.get("program")
-    if isinstance(program, str):
+def program_form(value: Any, place: str) -> Any:
+    """Read a program: a command line, a list of its words, or a table.
+
+    Raises:
+        Misplaced: it is empty, or a quote in it is open.
+    """
+    if isinstance(value, str):
         try:
-            program = {"arguments": list(command(program))}
+            value = {"arguments": list(command(value))}
         except RefusedError as error:
-            raise Misplaced(f"{place}.program", str(error)) from None
-    elif isinstance(program, list):
-        program = {"arguments": program}
+            raise Misplaced(place, str(error)) from None
+    elif isinstance(value, list):
+        value = {"arguments": value}
+    if isinstance(value, dict) and not value.get("arguments"):
+        raise Misplaced(place, "the command is empty; name a program")
+    return value
+
+
+def _script(table: Table, place: str) -> Table:
+    program = program_form(table.get("program"), f"{place}.program")
     if isinstance(program, dict):
         who = {key: table.pop(key) for key in ("user", "group") if key in table}
         table["program"] = {**program, **who}
-        if not program.get("arguments"):
-            raise Misplaced(f"{place}.program", "the command is empty; name a program")
     return table
 
 

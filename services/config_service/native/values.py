@@ -60,14 +60,23 @@ def endpoint(text: str) -> tuple[str, int | None]:
     Raises:
         RefusedError: it is none.
     """
+    host, port = split_port(text)
+    found = address(host)
+    return found.text, None if port is None else port_number(port)
+
+
+def split_port(text: str) -> tuple[str, str | None]:
+    """Split ``HOST:PORT``, ``[HOST]:PORT`` or a host alone; what these are is not looked at.
+
+    Raises:
+        RefusedError: something without a colon stands in brackets.
+    """
     bracketed = _BRACKETED.fullmatch(text)
     if bracketed is not None:
-        host, port = bracketed[1], bracketed[2]
-    elif text.count(":") == 1:
+        if ":" not in bracketed[1]:
+            raise RefusedError(f"{quoted(text)} is no address; brackets are for IPv6 alone")
+        return bracketed[1], bracketed[2]
+    if text.count(":") == 1:
         host, _, port = text.partition(":")
-    else:
-        host, port = text, None
-    found = address(host)
-    if bracketed is not None and found.version != 6:
-        raise RefusedError(f"{quoted(text)} is no address; brackets are for IPv6 alone")
-    return found.text, None if port is None else port_number(port)
+        return host, port
+    return text, None

@@ -255,7 +255,7 @@ WRONG = [
         '"10.1.0.31"',
         '"2001:db8::31"',
         '"2001:db8::31"',
-        "2001:db8::31 and 192.0.2.11 are of two families; only TUN forwards",
+        "2001:db8::31 is IPv6 and the virtual server IPv4; only TUN forwards",
     ),
     (
         '"10.1.0.22:8443"',
