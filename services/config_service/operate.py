@@ -15,8 +15,9 @@ import msgspec
 
 from config_service.named import chosen, nearest, real_server, words
 from vipbus.bus import Bus, BusAwayError, RefusedError, StaleWriteError
-from vipbus.contracts import CONFIG, OPERATOR, Operate, OperateResult, OperatorState
+from vipbus.contracts import CONFIG, OPERATOR, Operate, OperateResult, OperatorState, VirtualServer
 from vipbus.contracts.limits import UNREADABLE
+from vipbus.runtime.naming import in_group
 from vipbus.telemetry import trace
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,13 @@ async def _find(bus: Bus, asked: Operate) -> list[Pair]:
     if token and asked.state is None:
         said = await bus.read(OPERATOR, f"*.{token}")
         having |= {(each.value.virtual_server, each.value.real_server) for each in said.values()}
-    pairs = chosen(having, asked.virtual_server)
-    if pairs:
+    if pairs := chosen(having, asked.virtual_server):
+        return pairs
+    if (
+        having
+        and asked.virtual_server is not None
+        and (pairs := chosen(having, asked.virtual_server, await _group(bus, asked.virtual_server)))
+    ):
         return pairs
     if having:
         there = ", ".join(words(virtual) for virtual, _ in sorted(having)[:3])
@@ -88,6 +94,13 @@ async def _find(bus: Bus, asked: Operate) -> list[Pair]:
 async def _configured(bus: Bus, real: str) -> set[Pair]:
     keys = await bus.read(CONFIG, f"*.real-server.*.{real}")
     return {(virtual, real) for _, _, virtual, real in (key.split(".") for key in keys)}
+
+
+async def _group(bus: Bus, name: str) -> set[str]:
+    """Find the virtual servers of a group by its name; none has it: nothing."""
+    keys = await bus.read(CONFIG, "*.virtual-server.*")
+    servers = (entry.value for entry in keys.values())
+    return {each.id for each in servers if isinstance(each, VirtualServer) and in_group(name, each)}
 
 
 async def _write(bus: Bus, pair: Pair, asked: Operate, context: trace.TraceContext) -> None:

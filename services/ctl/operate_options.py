@@ -42,7 +42,8 @@ def add_operate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.add_argument(
             "--virtual-server",
             metavar="VS",
-            help="only in the pool of this one: 'ADDRESS:PORT TCP', or its token (default: in every pool)",
+            help="only in the pool of this one: 'ADDRESS:PORT TCP', 'FWM MARK', its token, or the name of a "
+            "group, which means all of its virtual servers (default: in every pool)",
         )
         parser.add_argument("--why", default="", metavar="TEXT", help="the reason, for whoever asks later")
         parser.add_argument("--by", metavar="NAME", help="who says so (default: the login name and host)")

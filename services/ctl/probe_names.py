@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import socket
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
 from ctl.words import endpoint, listed
 from vipbus.contracts import RealServer, VirtualServer, name_token
+from vipbus.runtime.naming import Place, means, place_of
 
-_PROTOCOLS = ("tcp", "udp", "sctp")
 _NEAREST = 3
 _LEAST_ALIKE = 0.5
 """Share of letters in common from which a name is near another (difflib)."""
@@ -21,55 +20,27 @@ class UnknownNameError(Exception):
     """Nothing, or more than one thing, has this name; the text says what there is."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """What a name says; None where it says nothing."""
-
-    address: str
-    port: int | None = None
-    protocol: str | None = None
-
-
-def place_of(name: str) -> Place | None:
-    """Read ``10.9.0.1:80``, ``10.9.0.1 80 tcp``, ``[fd00::1]:80/udp`` and the like; None: it is no place."""
-    words = name.lower().replace("/", " ").split()
-    if not words:
-        return None
-    first, *rest = words
-    if first.startswith("["):
-        address, _, more = first[1:].partition("]")
-        parts = [*more.lstrip(":").split(":"), *rest]
-    elif _canonical(first):
-        address, parts = first, rest
-    else:
-        address, *parts = (*first.split(":"), *rest)
-    found = _canonical(address)
-    parts = [part for part in parts if part]
-    protocol = parts.pop() if parts and parts[-1] in _PROTOCOLS else None
-    if not found or len(parts) > 1 or not all(_is_port(part) for part in parts):
-        return None
-    return Place(found, int(parts[0]) if parts else None, protocol)
-
-
 def virtual_server_named(
     name: str, there: Iterable[VirtualServer], pools: Iterable[RealServer]
 ) -> VirtualServer:
-    """Find the one virtual server that is meant.
+    """Find the one virtual server that is meant; of a group any, where all are checked alike.
 
     Raises:
         UnknownNameError: there is none, or there are several.
     """
     known = {server.id: server for server in there}
+    pool = tuple(pools)
     if not known:
         raise UnknownNameError("no virtual server is configured")
     if exact := known.get(name.strip().lower()):
         return exact
-    place = place_of(name)
-    meant = [server for server in known.values() if place and _is_at(place, server)]
-    if len(meant) == 1:
+    meant = [server for server in known.values() if means(name, server)]
+    if meant and len({_checked(server, pool) for server in meant}) == 1 and _one_group(meant):
         return meant[0]
     if meant:
         raise UnknownNameError(f"{_quoted(name)} may be {_or(map(virtual_server_words, meant))}: name one")
-    behind = {server.virtual_server for server in pools if place and _is_real_at(place, server)}
+    place = place_of(name)
+    behind = {server.virtual_server for server in pool if place and _is_real_at(place, server)}
     if fronts := [virtual_server_words(known[token]) for token in sorted(behind & known.keys())]:
         raise UnknownNameError(
             f"{_quoted(name)} is a real server of {listed(fronts)}: name the virtual server, then this one"
@@ -130,27 +101,19 @@ def real_server_words(server: RealServer) -> str:
     return endpoint(server.address, server.port)
 
 
-def _canonical(address: str) -> str:
-    """Write an address as the configuration has it (RFC 5952); empty: it is none."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        return socket.inet_ntop(family, socket.inet_pton(family, address))
-    except (OSError, ValueError):
-        return ""
-
-
 def _quoted(name: str) -> str:
     return repr(name if len(name) <= 80 else f"{name[:80]}...")
 
 
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 5
+def _one_group(servers: Sequence[VirtualServer]) -> bool:
+    """Say whether it is one, or they are of one group: those have one pool."""
+    return len(servers) == 1 or {server.group for server in servers} == {servers[0].group or None}
 
 
-def _is_at(place: Place, server: VirtualServer) -> bool:
-    protocols = (None, server.protocol.lower())
-    return (
-        place.address == server.address and place.port in (None, server.port) and place.protocol in protocols
+def _checked(server: VirtualServer, pools: Iterable[RealServer]) -> frozenset[tuple[str, bytes]]:
+    """Say what a probe of a virtual server would try."""
+    return frozenset(
+        (real.address, msgspec.json.encode(real.checks)) for real in pools if real.virtual_server == server.id
     )
 
 

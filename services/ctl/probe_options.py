@@ -18,7 +18,11 @@ def add_probe(parser: argparse.ArgumentParser) -> None:
     """Give ``vipbus probe`` its options."""
     add_common_options(parser)
     parser.add_argument("-f", "--file", type=Path, metavar="FILE", help="the checks of this file")
-    parser.add_argument("virtual_server", metavar="VIRTUAL-SERVER")
+    parser.add_argument(
+        "virtual_server",
+        metavar="VIRTUAL-SERVER",
+        help="ADDRESS:PORT, 'ADDRESS:PORT TCP', 'FWM MARK', a group's name, or a token",
+    )
     parser.add_argument("real_server", nargs="?", metavar="REAL-SERVER", help="only this one of its pool")
     parser.add_argument(
         "--from",

@@ -54,11 +54,11 @@ class Site:
         self.tables: StateWriter[TableDocument] | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, router: str, *services: int) -> None:
-        """Start the config-service of a router."""
+    def start(self, router: str, *services: int, text: str = "") -> None:
+        """Start the config-service of a router; ``text`` is what it reads besides these services."""
         own = self.directory / router
         own.mkdir(exist_ok=True)
-        (own / "lb.conf").write_text(configuration(*services))
+        (own / "lb.conf").write_text(configuration(*services) + text)
         with (own / "log").open("ab") as log:
             self.processes[router] = subprocess.Popen(
                 [
@@ -231,6 +231,28 @@ def test_what_nobody_has_is_refused_with_what_there_is(site: Run) -> None:
         assert not (await one.ask()).accepted
         assert (await one.ask(None)).keys == (KEY,)
         await one.until({})
+
+    site(story)
+
+
+def test_a_groups_name_and_a_mark_name_virtual_servers(site: Run) -> None:
+    group = (
+        "virtual_server_group Front {\n10.9.0.8-9 80\nfwmark 7\n}\n"
+        "virtual_server group Front {\nprotocol TCP\nreal_server 10.9.0.21 80 {\n}\n}\n"
+    )
+    of_group = tuple(f"{each}.{REAL}" for each in ("10-9-0-8_80_tcp", "10-9-0-9_80_tcp", "fwm-7_ipv4"))
+
+    async def story(one: Site) -> None:
+        one.start("r1", 80, text=group)
+        await one.started("r1")
+        assert (await one.ask(virtual_server="front")).keys == of_group
+        await one.until({key: ("drain", "ann", "") for key in of_group})
+        assert (await one.ask("disable", virtual_server="FWM 7")).keys == of_group[2:]
+        assert (await one.ask(None, virtual_server="Front")).keys == of_group
+        await one.until({})
+        assert (await one.ask(virtual_server="back")).reason == (
+            "back has no real server 10.9.0.21:80; 10.9.0.1:80 TCP, 10.9.0.8:80 TCP, 10.9.0.9:80 TCP has it"
+        )
 
     site(story)
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config_service.named import chosen, is_virtual_server, nearest, real_server
+from config_service.named import chosen, nearest, real_server
 from vipbus.contracts import address_token, virtual_server_token
+from vipbus.runtime.naming import means_token
 
 
 @pytest.mark.parametrize(
@@ -38,26 +39,6 @@ def test_real_servers(name: str, token: str) -> None:
     assert real_server(name) == token
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("10.9.0.1:80 TCP", True),
-        ("10.9.0.1:80 tcp", True),
-        ("10.9.0.1:80/tcp", True),
-        ("10.9.0.1:80", True),
-        ("10-9-0-1_80_tcp", True),
-        ("10-9-0-1_80_TCP", True),
-        ("10.9.0.1:80 UDP", False),
-        ("10.9.0.1:8", False),
-        ("10.9.0.1:443", False),
-        ("", False),
-        ("TCP", False),
-    ],
-)
-def test_virtual_servers(name: str, meant: bool) -> None:
-    assert is_virtual_server(name, "10-9-0-1_80_tcp") is meant
-
-
 def _plain(address: IPv4Address | IPv6Address) -> bool:
     # Python and inet_ntop(3) write IPv4 inside IPv6 differently; no server has such an address
     return address.version == 4 or (address.ipv4_mapped is None and int(address) >= 2**48)
@@ -72,15 +53,14 @@ def test_whatever_is_configured_is_found_by_its_words(address: str, port: int, p
     where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     token = virtual_server_token(address, port, protocol)
     assert real_server(where) == address_token(address, port)
-    assert is_virtual_server(f"{where} {protocol.upper()}", token)
-    assert is_virtual_server(where, token)
-    assert is_virtual_server(token, token)
+    assert means_token(f"{where} {protocol.upper()}", token)
+    assert means_token(where, token)
+    assert means_token(token, token)
 
 
 @given(st.text())
 def test_whatever_is_written_is_a_token_or_nothing(name: str) -> None:
     assert not set(real_server(name)) & set(".*> \t\n")
-    is_virtual_server(name, "10-9-0-1_80_tcp")
     nearest(name, ["10-9-0-21_80"])
 
 
@@ -107,3 +87,8 @@ def test_only_the_pools_that_are_meant() -> None:
     assert chosen(pairs, "10.9.0.1:80") == pairs[:2]
     assert chosen(pairs, "10.9.0.1:80 UDP") == pairs[1:2]
     assert chosen(pairs, "10.9.0.3:80") == []
+    assert chosen(pairs, "web") == []
+    assert chosen(pairs, "web", {"10-9-0-1_80_udp", "10-9-0-2_80_tcp"}) == pairs[1:]
+    marks = [("fwm-7_ipv4", "a"), ("fwm-7_ipv6", "a"), ("fwm-70_ipv4", "a")]
+    assert chosen(marks, "fwm:7") == marks[:2]
+    assert chosen(marks, "FWM 7 IPv6") == marks[1:2]

@@ -201,6 +201,25 @@ def test_no_check_is_waited_for_without_end() -> None:
     assert found.within == PROBE_BEGINS_WITHIN + PROBE_LONGEST + GRACE
 
 
+def test_a_group_is_probed_as_one_of_its_virtual_servers() -> None:
+    one, two = (replace(virtual(address), group="front") for address in ("10.9.0.8", "10.9.0.9"))
+    mark = VirtualServer(router="router-a", mark=7, group="front", scheduler="rr", forwarding="DR")
+    pool = [real("10.9.0.21", of=each) for each in (one, two, mark)]
+
+    def meant(name: str) -> VirtualServer:
+        return plan(
+            (one, two, mark, WEB), pool, virtual_server=name, real_server=None, kind=None
+        ).virtual_server
+
+    assert meant("front") == one
+    assert meant("fwm:7") == mark
+    assert meant("10.9.0.9") == two
+    # of two pools somebody has to say which
+    pool[1] = replace(pool[1], checks=(HTTP,))
+    with pytest.raises(UnknownNameError, match="'front' may be 10.9.0.8:80 TCP or 10.9.0.9:80 TCP or FWM 7"):
+        meant("front")
+
+
 def test_a_replica_is_named_by_how_its_name_begins() -> None:
     there = ("lb1-4711-a1b2c3", "lb1-4712-ffffff", "lb2-99-000000", "P3")
     assert replica_named("lb2", there) == "lb2-99-000000"
