@@ -246,7 +246,7 @@ def test_a_groups_name_and_a_mark_name_virtual_servers(site: Run) -> None:
         one.start("r1", 80, text=group)
         await one.started("r1")
         assert (await one.ask(virtual_server="front")).keys == of_group
-        await one.until({key: ("drain", "ann", "") for key in of_group})
+        await one.until(dict.fromkeys(of_group, ("drain", "ann", "")))
         assert (await one.ask("disable", virtual_server="FWM 7")).keys == of_group[2:]
         assert (await one.ask(None, virtual_server="Front")).keys == of_group
         await one.until({})

@@ -8,7 +8,7 @@ import pytest
 
 from config_service.keepalived.compile import compile_text
 from tests.unit.config_service.support import OUTSIDE
-from vipbus.contracts import Track, VrrpInstance
+from vipbus.contracts import SorryServer, Track, Tunnel, VirtualServer, VrrpInstance
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.conf"))
 SUMMARIES = {
@@ -16,7 +16,10 @@ SUMMARIES = {
     "cloud-unicast": "1 instance, 0 virtual servers, 0 real servers",
     "dual-stack": "2 instances, 1 sync group, 0 virtual servers, 0 real servers",
     "firewalls": "2 instances, 1 sync group, 1 script, 0 virtual servers, 0 real servers",
+    "groups-and-marks": "1 instance, 14 virtual servers, 27 real servers",
     "maintenance": "1 instance, 0 virtual servers, 0 real servers",
+    "sorry-page": "1 instance, 1 virtual server, 2 real servers",
+    "tunnels": "0 instances, 3 virtual servers, 6 real servers",
     "virtual-mac": "2 instances, 0 virtual servers, 0 real servers",
     "web-pair": "1 instance, 1 script, 1 virtual server, 2 real servers",
 }
@@ -33,6 +36,31 @@ def instances(name: str) -> dict[str, VrrpInstance]:
     text = (Path(__file__).parent / "examples" / f"{name}.conf").read_text()
     entities = compile_text(text, name, "r1", "host", OUTSIDE).entities
     return {one.name: one for one in entities if isinstance(one, VrrpInstance)}
+
+
+def virtual_servers(name: str) -> list[VirtualServer]:
+    text = (Path(__file__).parent / "examples" / f"{name}.conf").read_text()
+    entities = compile_text(text, name, "r1", "host", OUTSIDE).entities
+    return [one for one in entities if isinstance(one, VirtualServer)]
+
+
+def test_only_the_address_of_the_instance_follows_its_role() -> None:
+    found = virtual_servers("groups-and-marks")
+    assert [one.words for one in found if one.instance is not None] == ["198.51.100.1:80 TCP"]
+    assert [one.words for one in found if one.mark] == ["FWM 80", "FWM 443 IPv6"]
+
+
+def test_a_shop_says_sorry_below_its_quorum() -> None:
+    (found,) = virtual_servers("sorry-page")
+    assert (found.quorum, found.hysteresis, found.omega) == (2, 1, True)
+    assert found.sorry_server == SorryServer(address="10.1.0.99", port=8443, forwarding="NAT")
+
+
+def test_tunnels_go_between_the_families() -> None:
+    found = virtual_servers("tunnels")
+    assert [one.words for one in found] == ["203.0.113.53:53 UDP", "[2001:db8::53]:53 UDP", "FWM 53 IPv6"]
+    assert {one.tunnel for one in found} == {Tunnel(type="gue", port=6080, checksum="csum")}
+    assert {one.sorry_server and one.sorry_server.tunnel for one in found} == {None}
 
 
 def test_both_families_of_a_gateway() -> None:
