@@ -163,8 +163,7 @@ def _tables(report: Report) -> Iterator[str]:
                 reason = (
                     table.error or table.cause or "not written yet; wait, or see the log of ipvs-programmer"
                 )
-                name = endpoint(virtual_server.address, virtual_server.port)
-                reasons.setdefault((table.router, reason), []).append(f"{name} {virtual_server.protocol}")
+                reasons.setdefault((table.router, reason), []).append(virtual_server.words)
     for (router, reason), names in reasons.items():
         if len(names) > _NAMED:
             what = f"{count(len(names), 'virtual server')} ({', '.join(names[:2])}, ...)"
