@@ -52,9 +52,20 @@ def findings(virtual: VirtualServer, reals: Sequence[RealServer]) -> Iterator[Fi
     if virtual.masquerade and not any(_method(virtual, real) == "NAT" for real in reals):
         yield Finding("masquerade", "has no effect here: nothing in this pool is forwarded by NAT", False)
     yield from _tunnel(virtual.tunnel, virtual.forwarding, None)
-    for number, real in enumerate(reals):
-        yield from _tunnel(real.tunnel, _method(virtual, real), number)
-        yield from _real_server(virtual, real, number)
+    family = family_of(virtual)
+    for number, real in enumerate(reals):  # tens of thousands of them, and hardly ever a word to say
+        method = real.forwarding or virtual.forwarding
+        if real.tunnel is not None:
+            yield from _tunnel(real.tunnel, method, number)
+        if method != "TUN" and (6 if ":" in real.address else 4) != family:
+            text = (
+                f"{real.address} is IPv{10 - family} and the virtual server IPv{family}; only TUN forwards "
+            )
+            yield Finding("address", f"{text}between them", True, number)
+        if real.lower_threshold > real.upper_threshold:
+            upper = real.upper_threshold or "0, which is no limit"
+            text = f"{real.lower_threshold} is above the upper one, {upper}; the kernel refuses that"
+            yield Finding("lower_threshold", text, True, number)
 
 
 def _method(virtual: VirtualServer, real: RealServer) -> str:
@@ -158,26 +169,6 @@ def _sorry_server(virtual: VirtualServer, reals: Sequence[RealServer]) -> Iterat
             f"{sorry.address} is IPv{family} and the virtual server IPv{family_of(virtual)}; only TUN "
             "forwards between them",
             True,
-        )
-
-
-def _real_server(virtual: VirtualServer, real: RealServer, number: int) -> Iterator[Finding]:
-    family = 6 if ":" in real.address else 4
-    if family != family_of(virtual) and _method(virtual, real) != "TUN":
-        yield Finding(
-            "address",
-            f"{real.address} is IPv{family} and the virtual server IPv{family_of(virtual)}; only TUN "
-            "forwards between them",
-            True,
-            number,
-        )
-    if real.lower_threshold > real.upper_threshold:
-        upper = real.upper_threshold or "0, which is no limit"
-        yield Finding(
-            "lower_threshold",
-            f"{real.lower_threshold} is above the upper one, {upper}; the kernel refuses that",
-            True,
-            number,
         )
 
 

@@ -74,9 +74,12 @@ class PoolCompiler:
         """Give the virtual server of a member's shape, which has that member's or another's address."""
         return self._pools.get(_shape(member), next(iter(self._pools.values()))).virtual_server
 
-    def real_servers(self, member: Member) -> list[RealServer]:
-        """Give its pool; whose it is, is still to be said."""
-        return self._pools.get(_shape(member), next(iter(self._pools.values()))).real_servers
+    def real_servers(self, member: Member, token: str) -> list[RealServer]:
+        """Give the pool of a member, whose token that is."""
+        reals = self._pools.get(_shape(member), next(iter(self._pools.values()))).real_servers
+        if reals[0].virtual_server == token:
+            return reals
+        return [msgspec.structs.replace(real, virtual_server=token) for real in reals]
 
     def _compiled(self, member: Member) -> _Pool:
         draft, scheduling = self._draft, self._draft.scheduling
@@ -104,7 +107,7 @@ class PoolCompiler:
             omega=draft.omega,
             ha_suspend=draft.ha_suspend,
         )
-        reals = self._real_servers(member)
+        reals = self._real_servers(member, virtual.id)
         for finding in findings(virtual, reals):
             self._tell(finding)
         if member.mark:
@@ -127,7 +130,7 @@ class PoolCompiler:
             text = f"{keyword} {finding.text}"
         (self._told.error if finding.fatal else self._told.warning)(line, text)
 
-    def _real_servers(self, member: Member) -> list[RealServer]:
+    def _real_servers(self, member: Member, token: str) -> list[RealServer]:
         draft = self._draft
         found: list[RealServer] = []
         first: dict[tuple[str, int], int] = {}
@@ -142,7 +145,7 @@ class PoolCompiler:
             found.append(
                 RealServer(
                     router=self._router,
-                    virtual_server="",
+                    virtual_server=token,
                     address=server.address.text,
                     port=port,
                     weight=weight_of(draft, server),

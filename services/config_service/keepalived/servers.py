@@ -57,10 +57,7 @@ def compile_servers(
                 )
                 continue
             entities.append(server)
-            token = server.id
-            entities += [
-                msgspec.structs.replace(real, virtual_server=token) for real in pool.real_servers(member)
-            ]
+            entities += pool.real_servers(member, server.id)
     _report_unused(drafts, groups, report)
     return entities
 
