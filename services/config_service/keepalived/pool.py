@@ -16,7 +16,7 @@ from config_service.keepalived.scheduling import DEFAULT_PERSISTENCE
 from config_service.keepalived.virtual_groups import Member
 from config_service.pools import KEEPS_PORT, Finding, findings
 from config_service.problems import Report
-from vipbus.contracts import Program, RealServer, SorryServer, Tunnel, VirtualServer
+from vipbus.contracts import ForwardingMethod, Program, RealServer, SorryServer, Tunnel, VirtualServer
 from vipbus.contracts.vrrp_objects import Family
 
 _KEYWORDS: Final = {
@@ -135,7 +135,8 @@ class PoolCompiler:
         found: list[RealServer] = []
         first: dict[tuple[str, int], int] = {}
         for server, (checks, alpha) in zip(draft.real_servers, self._parts.checked, strict=True):
-            method = server.method or draft.method
+            own = server.method
+            method = own or draft.method
             port = self._port(member, server, method)
             line = server.statement.line
             if (before := first.setdefault((server.address.text, port), line)) != line:
@@ -149,8 +150,8 @@ class PoolCompiler:
                     address=server.address.text,
                     port=port,
                     weight=weight_of(draft, server),
-                    forwarding=None if method.forwarding == draft.method.forwarding else method.forwarding,
-                    tunnel=_own_tunnel(method, draft.method),
+                    forwarding=None if own is None else _own_method(own, draft.method),
+                    tunnel=None if own is None else _own_tunnel(own, draft.method),
                     upper_threshold=server.upper_threshold,
                     lower_threshold=server.lower_threshold,
                     inhibit_on_failure=draft.inhibit if server.inhibit is None else server.inhibit,
@@ -225,6 +226,11 @@ def _one_of_each(members: Sequence[Member]) -> list[tuple[_Shape, Member]]:
     for member in members:
         found.setdefault(_shape(member), member)
     return list(found.items())
+
+
+def _own_method(own: Method, around: Method) -> ForwardingMethod | None:
+    """Give a real server's method where it is not its virtual server's."""
+    return None if own.forwarding == around.forwarding else own.forwarding
 
 
 def _own_tunnel(own: Method, around: Method) -> Tunnel | None:

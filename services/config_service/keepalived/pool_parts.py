@@ -128,17 +128,18 @@ def _checked(
     checks: list[Check] = []
     for checker in server.checkers:
         made = checker.checks(site, report)
-        if any(not check.port and not isinstance(check, _WITHOUT_PORT) for check in made):
-            report.error(
-                checker.statement.file,
-                checker.statement.line,
-                f"{checker.statement.keyword} has no port to go to, for its real_server has none; add "
-                "connect_port",
-            )
         checks += made
-    if not any(checker.knows_alpha for checker in server.checkers):
-        why = "nothing but FILE_CHECK, or nothing at all, checks this real server"
-        server.void("alpha", why, report)
+        for check in made:
+            if not check.port and not isinstance(check, _WITHOUT_PORT):
+                report.error(
+                    checker.statement.file,
+                    checker.statement.line,
+                    f"{checker.statement.keyword} has no port to go to, for its real_server has none; add "
+                    "connect_port",
+                )
+                break
+    if "alpha" in server.given and not any(checker.knows_alpha for checker in server.checkers):
+        server.void("alpha", "nothing but FILE_CHECK, or nothing at all, checks this real server", report)
     # it starts down if one of its checkers does, for all must pass before it is up
     return Checked(tuple(checks), any(checker.alpha(site) for checker in server.checkers))
 
@@ -147,7 +148,8 @@ def _report_programs(draft: VirtualServerDraft, around: Surroundings, report: Re
     problem = cache(around.program_problem)
     lines = [draft.quorum_up, draft.quorum_down]
     for server in draft.real_servers:
-        lines += [server.notify_up, server.notify_down]
+        if server.notify_up is not None or server.notify_down is not None:
+            lines += [server.notify_up, server.notify_down]
     for line in lines:
         if line is not None:
             report_missing(line, problem(line.program.arguments[0]), report)
