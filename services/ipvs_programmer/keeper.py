@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import msgspec
 
 from ipvs_programmer.kernel import Failure, Kernel, UnsureError
 from ipvs_programmer.metrics import OPERATIONS, WRITE_SECONDS
-from ipvs_programmer.plan import AddService, Operation, plan
-from ipvs_programmer.table import Key, Pool
+from ipvs_programmer.plan import AddDestination, AddService, EditDestination, Operation, plan, takes_out
+from ipvs_programmer.table import DestinationKey, Key, Pool
 from vipbus.telemetry.trace import TraceContext, span
 
 _TRIES = 3
@@ -95,11 +96,10 @@ class Keeper:
             with span("kernel write", parent=parent) as writing:
                 writing.attributes["vipbus.operations"] = len(operations)
                 trace = writing.context
-                failures = self._apply(operations)
+                accepted, failures = self._apply(operations)
                 if failures:
                     writing.error = str(failures[0])
-            failed = {id(failure.operation) for failure in failures}
-            done += (operation for operation in operations if id(operation) not in failed)
+            done += accepted
             pending = self._settle(operations, failures)
             if not pending:
                 break
@@ -110,7 +110,36 @@ class Keeper:
         believed = {key: pool for key in keys if (pool := self.believed.get(key)) is not None}
         return plan(desired, believed, keys if isinstance(keys, set) else set(keys))
 
-    def _apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
+    def _apply(self, operations: Sequence[Operation]) -> tuple[list[Operation], list[Failure]]:
+        """Have a plan carried out; return what the kernel accepted, and what it refused.
+
+        Before anything is taken out it must be known that what was to come in is there. Where it is not, and
+        may be at the next try, the pool keeps what it has until then.
+        """
+        cut = next((place for place, each in enumerate(operations) if takes_out(each)), len(operations))
+        accepted, failures = self._send(operations[:cut])
+        bare = self._bare(failures)
+        more, others = self._send([each for each in operations[cut:] if each.key not in bare])
+        return accepted + more, failures + others
+
+    def _bare(self, failures: Sequence[Failure]) -> set[Key]:
+        """Find the pools that would have nobody to send to, though they should and may at the next try."""
+        refused: dict[Key, set[DestinationKey]] = {}
+        for failure in failures:
+            operation = failure.operation
+            if isinstance(operation, AddDestination | EditDestination):
+                refused.setdefault(operation.key, set()).add(operation.destination.key)
+        passing = {failure.operation.key for failure in failures if failure.belief_is_wrong}
+        bare = set()
+        for key in passing & refused.keys():
+            wanted = {of for of, each in self.desired[key].destinations.items() if each.weight}
+            if wanted and wanted <= refused[key]:
+                bare.add(key)
+        return bare
+
+    def _send(self, operations: Sequence[Operation]) -> tuple[list[Operation], list[Failure]]:
+        if not operations:
+            return [], []
         started = time.perf_counter()
         try:
             failures = self._kernel.apply(operations)
@@ -119,13 +148,11 @@ class Keeper:
             failures = tuple(Failure(operation, errno.ENOBUFS, str(error)) for operation in operations)
         WRITE_SECONDS.observe(time.perf_counter() - started)
         failed = {id(failure.operation) for failure in failures}
-        counts: dict[tuple[str, str], int] = {}
-        for operation in operations:
-            of = (operation.kind, "refused" if id(operation) in failed else "done")
-            counts[of] = counts.get(of, 0) + 1
-        for (kind, result), count in counts.items():
-            OPERATIONS.add(count, kind=kind, result=result)
-        return failures
+        accepted = [operation for operation in operations if id(operation) not in failed]
+        for result, of in (("refused", [each.operation for each in failures]), ("done", accepted)):
+            for kind, count in Counter(operation.kind for operation in of).items():
+                OPERATIONS.add(count, kind=kind, result=result)
+        return accepted, list(failures)
 
     def _settle(self, operations: Sequence[Operation], failures: Sequence[Failure]) -> set[Key]:
         """Take in what a batch did; return the services that must be planned again."""

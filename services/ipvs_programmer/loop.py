@@ -31,10 +31,10 @@ from vipbus.telemetry.trace import TraceContext
 
 log = logging.getLogger(__name__)
 
-_RETRY: Final = 3.0
-"""Seconds between tries of what the kernel refuses: a module that is missing may be loaded meanwhile."""
 _RETRY_SOON: Final = 0.1
-"""Seconds until a kernel that answered strangely is asked again."""
+"""Seconds until what the kernel refused is tried again: a shortage passes, a module is loaded meanwhile."""
+_RETRY: Final = 3.0
+"""The longest time between two tries; each waits twice as long as the one before."""
 _ADDRESSES_LEAVE: Final = 3.0
 """Seconds that a stop waits for the virtual addresses to go: addresses first, then the table behind them."""
 _LAST_WORDS: Final = 1.0
@@ -115,7 +115,7 @@ async def _steps(
     """Do one step after another, the most urgent first, and give way to the bus after each."""
     clock = time.monotonic
     rounds = Rounds(drift_interval, clock())
-    retry_at = 0.0
+    retry_at, patience = 0.0, _RETRY_SOON
     loading: asyncio.Task[None] | None = None
     wake.set()
     while not stopping.is_set():
@@ -124,10 +124,11 @@ async def _steps(
             programmer.react()
             suspects.configure(inputs.revision)
             await asyncio.sleep(0)
-        if (programmer.kernel_problem or programmer.has_errors) and not retry_at:
-            absent = programmer.kernel_problem == str(NoIpvsError())
-            retry_at = clock() + (_RETRY if absent or programmer.has_errors else _RETRY_SOON)
-            if absent and loading is None:
+        if not programmer.kernel_problem and not programmer.has_errors:
+            retry_at, patience = 0.0, _RETRY_SOON
+        elif not retry_at:
+            retry_at, patience = clock() + patience, min(2 * patience, _RETRY)
+            if programmer.kernel_problem == str(NoIpvsError()) and loading is None:
                 loading = asyncio.ensure_future(load_ip_vs())
         if programmer.has_unread:
             # at most one of these between two looks at what changed

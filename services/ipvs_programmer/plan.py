@@ -1,7 +1,8 @@
 """``plan(desired, observed, owned)``: the operations that make a table what it should be. Pure.
 
-The order keeps traffic: a service before its destinations, a destination in before another goes out, and
-services go last. Foreign services are not looked at.
+The order keeps traffic: a service before its destinations, then all that brings destinations in, then all
+that takes them out, and services go last. So a pool with somebody to send to before and after has somebody at
+every moment between. Foreign services are not looked at.
 """
 
 from __future__ import annotations
@@ -96,16 +97,25 @@ class DeleteDestination(_Operation, frozen=True):
 Operation = AddService | EditService | DeleteService | AddDestination | EditDestination | DeleteDestination
 
 
+def takes_out(operation: Operation) -> bool:
+    """Say whether an operation leaves a pool with less: a deletion, or weight 0."""
+    if isinstance(operation, EditDestination):
+        return operation.destination.weight == 0
+    return isinstance(operation, DeleteDestination | DeleteService)
+
+
 def plan(desired: Table, observed: Table, owned: Collection[Key]) -> tuple[Operation, ...]:
-    """Find what turns ``observed`` into ``desired``.
+    """Find what turns ``observed`` into ``desired``; what takes out comes after all the rest.
 
     What is desired is ours. Of the rest, only services in ``owned`` are removed; all others are foreign.
     """
-    operations: list[Operation] = []
+    first: list[Operation] = []
+    then: list[Operation] = []
     for key, pool in desired.items():
-        operations += _pool(pool, observed.get(key))
-    operations += (DeleteService(key) for key in observed if key in owned and key not in desired)
-    return tuple(operations)
+        for operation in _pool(pool, observed.get(key)):
+            (then if takes_out(operation) else first).append(operation)
+    then += (DeleteService(key) for key in observed if key in owned and key not in desired)
+    return (*first, *then)
 
 
 def _pool(desired: Pool, observed: Pool | None) -> Iterator[Operation]:

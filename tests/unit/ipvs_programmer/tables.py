@@ -147,13 +147,13 @@ def destinations(at: st.SearchStrategy[str] = addresses) -> st.SearchStrategy[De
 
 # a small world, so that two tables drawn from it have much in common
 
+SMALL_KEYS: list[Key] = [key(), key(port=443), key("fd00::1"), key(protocol=17), MarkKey(2, 7)]
+
 
 @st.composite
 def small_tables(draw: st.DrawFn) -> dict[Key, Pool]:
     chosen: dict[Key, Pool] = {}
-    for of in draw(
-        st.lists(st.sampled_from([key(), key(port=443), key("fd00::1"), key(protocol=17)]), unique=True)
-    ):
+    for of in draw(st.lists(st.sampled_from(SMALL_KEYS), unique=True)):
         prefix = "fd00::2" if of.family == socket.AF_INET6 else "10.9.0.2"
         picked = draw(st.lists(st.integers(0, 4), unique=True))
         chosen[of] = pool(

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ipvs_programmer.fake import FakeKernel
-from ipvs_programmer.plan import AddDestination, AddService, DeleteDestination, DeleteService, plan
+from ipvs_programmer.plan import AddService, DeleteService, Operation, plan, takes_out
 from ipvs_programmer.table import Forwarding, Key, MarkKey, Pool, Table
-from tests.unit.ipvs_programmer.tables import destination, key, pool, service, small_tables, table
+from tests.unit.ipvs_programmer.tables import (
+    SMALL_KEYS,
+    destination,
+    key,
+    pool,
+    service,
+    small_tables,
+    table,
+)
 
 V6 = key("fd00::1", protocol=17)
 CASES: dict[str, tuple[Table, Table, list[str]]] = {
@@ -33,6 +44,24 @@ CASES: dict[str, tuple[Table, Table, list[str]]] = {
         [
             "add destination 10.9.0.22:80 to TCP 10.9.0.1:80 weight 1",
             "delete destination 10.9.0.21:80 from TCP 10.9.0.1:80",
+        ],
+    ),
+    "one gets a weight before the other loses it": (
+        table(pool(None, destination(weight=0), destination("10.9.0.22", weight=1))),
+        table(pool(None, destination(weight=1), destination("10.9.0.22", weight=0))),
+        [
+            "edit destination 10.9.0.22:80 of TCP 10.9.0.1:80 weight 1 NAT",
+            "edit destination 10.9.0.21:80 of TCP 10.9.0.1:80 weight 0 NAT",
+        ],
+    ),
+    "every pool gains before any loses": (
+        table(pool(None, destination("10.9.0.22")), pool(service(key(port=443)), destination("10.9.0.22"))),
+        table(pool(None, destination()), pool(service(key(port=443)), destination())),
+        [
+            "add destination 10.9.0.22:80 to TCP 10.9.0.1:80 weight 1",
+            "add destination 10.9.0.22:80 to TCP 10.9.0.1:443 weight 1",
+            "delete destination 10.9.0.21:80 from TCP 10.9.0.1:80",
+            "delete destination 10.9.0.21:80 from TCP 10.9.0.1:443",
         ],
     ),
     "another weight": (
@@ -86,47 +115,82 @@ def test_a_firewall_mark_has_a_name() -> None:
     assert str(DeleteService(MarkKey(10, 7))) == "delete service FWM 7 IPv6"
 
 
+# ---- the property: every step of the way, on a kernel that holds state
+
+
 def kernel_with(observed: Table) -> FakeKernel:
     kernel = FakeKernel()
     assert kernel.apply(plan(observed, {}, ())) == ()
     return kernel
 
 
-@given(desired=small_tables(), observed=small_tables())
+def healthy(held: Pool | None) -> bool:
+    """Whether there is somebody to send a new connection to."""
+    return held is not None and any(each.weight > 0 for each in held.destinations.values())
+
+
+def way(kernel: FakeKernel, operations: Iterable[Operation]) -> Iterator[dict[Key, Pool]]:
+    """Carry out operations one by one; give the table before the first and after each."""
+    yield kernel.read()
+    for operation in operations:
+        assert kernel.apply([operation]) == (), operation
+        yield kernel.read()
+
+
+owned_keys = st.sets(st.sampled_from(SMALL_KEYS))
+
+
+@given(desired=small_tables(), observed=small_tables(), owned=owned_keys)
 def test_carrying_out_the_plan_gives_what_was_desired(
-    desired: dict[Key, Pool], observed: dict[Key, Pool]
+    desired: dict[Key, Pool], observed: dict[Key, Pool], owned: set[Key]
 ) -> None:
     kernel = kernel_with(observed)
-    assert kernel.apply(plan(desired, kernel.read(), observed.keys())) == ()
-    assert kernel.read() == desired
-    assert plan(desired, kernel.read(), observed.keys() | desired.keys()) == ()
+    assert kernel.apply(plan(desired, kernel.read(), owned)) == ()
+    foreign = {of: held for of, held in observed.items() if of not in owned and of not in desired}
+    assert kernel.read() == foreign | desired
+    assert plan(desired, kernel.read(), owned | desired.keys()) == ()
+
+
+@given(desired=small_tables(), observed=small_tables(), owned=owned_keys)
+def test_foreign_services_are_the_same_at_every_step(
+    desired: dict[Key, Pool], observed: dict[Key, Pool], owned: set[Key]
+) -> None:
+    kernel = kernel_with(observed)
+    operations = plan(desired, kernel.read(), owned)
+    assert {operation.key for operation in operations} <= desired.keys() | owned
+    foreign = {of: held for of, held in observed.items() if of not in owned and of not in desired}
+    for table_then in way(kernel, operations):
+        assert {of: table_then.get(of) for of in foreign} == foreign
 
 
 @given(desired=small_tables(), observed=small_tables())
-def test_foreign_services_are_not_touched(desired: dict[Key, Pool], observed: dict[Key, Pool]) -> None:
-    kernel = kernel_with(observed)
-    operations = plan(desired, kernel.read(), ())
-    assert {operation.key for operation in operations} <= desired.keys()
-    kernel.apply(operations)
-    after = kernel.read()
-    assert {of: after[of] for of in observed if of not in desired} == {
-        of: held for of, held in observed.items() if of not in desired
-    }
-
-
-@given(desired=small_tables(), observed=small_tables())
-def test_a_pool_that_stays_filled_is_never_empty_on_the_way(
+@example(  # the last with a weight loses it as another gets one
+    desired=table(pool(None, destination(weight=0), destination("10.9.0.22", weight=1))),
+    observed=table(pool(None, destination(weight=1), destination("10.9.0.22", weight=0))),
+)
+@example(  # all are replaced, some by drained ones
+    desired=table(pool(None, destination("10.9.0.23", weight=0), destination("10.9.0.24"))),
+    observed=table(pool(None, destination("10.9.0.21"), destination("10.9.0.22"))),
+)
+@example(  # the whole service changes, its destinations too
+    desired=table(pool(service(scheduler="sh", persistence=5), destination("10.9.0.22"))),
+    observed=table(pool(service(), destination(forwarding=Forwarding.DR))),
+)
+def test_a_pool_that_is_healthy_before_and_after_is_so_at_every_step(
     desired: dict[Key, Pool], observed: dict[Key, Pool]
 ) -> None:
     kernel = kernel_with(observed)
-    filled = {
-        of
-        for of in desired.keys() & observed.keys()
-        if desired[of].destinations and observed[of].destinations
-    }
-    for operation in plan(desired, kernel.read(), observed.keys()):
-        kernel.apply([operation])
-        assert all(kernel.destinations[of] for of in filled)
+    both = {of for of in desired.keys() & observed.keys() if healthy(desired[of]) and healthy(observed[of])}
+    for table_then in way(kernel, plan(desired, kernel.read(), observed.keys())):
+        assert all(healthy(table_then.get(of)) for of in both)
+
+
+@given(desired=small_tables(), observed=small_tables())
+def test_nothing_comes_in_after_something_was_taken_out(
+    desired: dict[Key, Pool], observed: dict[Key, Pool]
+) -> None:
+    taking = [takes_out(operation) for operation in plan(desired, observed, observed.keys())]
+    assert taking == sorted(taking)
 
 
 @given(desired=small_tables(), observed=small_tables())
@@ -137,5 +201,5 @@ def test_a_service_stands_before_its_destinations(
     for operation in plan(desired, observed, observed.keys()):
         if isinstance(operation, AddService):
             standing.add(operation.key)
-        elif isinstance(operation, AddDestination | DeleteDestination):
+        elif not isinstance(operation, DeleteService):
             assert operation.key in standing
