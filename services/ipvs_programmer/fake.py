@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import ipaddress
 import socket
 from collections.abc import Collection, Sequence
@@ -102,7 +103,7 @@ class FakeKernel:
             if self.lose_replies_after == count:
                 self.lose_replies_after = None
                 raise UnsureError("the answers were lost")
-            number = self.refuse.pop(str(operation), 0) or self._do(operation)
+            number = (self.refuse and self.refuse.pop(str(operation), 0)) or self._do(operation)
             if number:
                 failures.append(Failure(operation, number))
         return tuple(failures)
@@ -211,7 +212,7 @@ class FakeKernel:
         self, operation: AddDestination | EditDestination, pool: dict[DestinationKey, Destination]
     ) -> int:
         destination = operation.destination
-        if ipaddress.ip_address(destination.key.address).is_multicast:
+        if _is_multicast(destination.key.address):
             return errno.EINVAL
         if destination.key.family != operation.key.family and (
             destination.forwarding != Forwarding.TUN or self.running
@@ -240,3 +241,8 @@ def _sum(parts: Collection[Statistics]) -> Statistics:
         **{name: added(parts, name) for name in Rates.__struct_fields__},
         rates=Rates(**{name: added(rates, name) for name in Rates.__struct_fields__}),
     )
+
+
+@functools.cache
+def _is_multicast(address: str) -> bool:
+    return ipaddress.ip_address(address).is_multicast
