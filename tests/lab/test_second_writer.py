@@ -36,7 +36,7 @@ def second() -> Iterator[Lab]:
     )
     with Lab(declaration) as lab:
         lab.start_client()
-        lab.settled("r1")
+        lab.settled("r1", within=90)
         yield lab
 
 

@@ -21,7 +21,7 @@ MODULES = (
     *(f"ip_vs{suffix}" for suffix in ("_dh", "_fo", "_ovf", "_lblc", "_lblcr")),
     "ip_vs_pe_sip",
     # the network that the lab is made of
-    *("veth", "bridge", "macvlan", "dummy", "ipip", "sch_netem", "nlmon"),
+    *("veth", "bridge", "macvlan", "dummy", "ipip", "sit", "ip6_tunnel", "sch_netem", "nlmon"),
 )
 """Modules that are loaded at boot, with what they depend on."""
 
