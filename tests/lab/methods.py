@@ -191,7 +191,7 @@ def every_method() -> Iterator[Methods]:
             _prepare_server(lab, name)
         router.configuration.write_text(configuration())
         router.start()
-        eventually(router.ready, "everything is ready", within=90, every=0.5)
+        eventually(router.ready, "everything is ready", within=180, every=0.5)
         holds = [f"{case.address}/" for case in CASES]
         eventually(
             lambda: all(each in router.namespace.ip("addr", "show", "dev", "eth0") for each in holds),

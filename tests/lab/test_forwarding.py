@@ -10,7 +10,7 @@ import pytest
 from tests.lab.declare import PORT
 from tests.lab.methods import CASES, Case, Methods, Protocol, every_method
 
-pytestmark = pytest.mark.ipvs
+pytestmark = [pytest.mark.ipvs, pytest.mark.timeout(300)]
 _QUESTIONS = 6
 
 

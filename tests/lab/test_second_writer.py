@@ -14,7 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.router import Vipbus
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.ipvs
+pytestmark = [pytest.mark.ipvs, pytest.mark.timeout(300)]
 
 _MINUTE = 60.0
 _EVERY = 1.0
@@ -36,7 +36,7 @@ def second() -> Iterator[Lab]:
     )
     with Lab(declaration) as lab:
         lab.start_client()
-        lab.settled("r1", within=90)
+        lab.settled("r1", within=120)
         yield lab
 
 
