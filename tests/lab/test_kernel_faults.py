@@ -33,7 +33,7 @@ from tests.unit.ipvs_programmer.to_and_fro import ToAndFro
 from tests.unit.ipvs_programmer.world import real_server, virtual_server
 
 pytestmark = pytest.mark.ipvs
-_STRIDE = 37
+_STRIDE = 7
 
 
 class LossySocket(socket.socket):
