@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 from ipvs_programmer.kernel import Failure, Kernel, UnsureError
-from ipvs_programmer.plan import DeleteService, Operation
+from ipvs_programmer.plan import Operation
 from ipvs_programmer.table import Counts, DestinationKey, Key, Pool
 from tests.unit.ipvs_programmer.stepped import ADDRESS
-from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
+from tests.unit.ipvs_programmer.tables import destination, healthy, key, pool, service, table
 from tests.unit.ipvs_programmer.world import real_server, virtual_server
 from vipbus.contracts import RealServer, VirtualServer
 
@@ -102,10 +102,9 @@ class FaultyKernel:
         failures: list[Failure] = []
         for operation in operations:
             failures += self.inner.apply([operation])
-            if operation.key in self._watched and not isinstance(operation, DeleteService):
-                found = self.inner.read([operation.key]).get(operation.key)
-                if found is None or not any(each.weight for each in found.destinations.values()):
-                    self.bared.add(operation.key)
+            watched = operation.key in self._watched
+            if watched and not healthy(self.inner.read([operation.key]).get(operation.key)):
+                self.bared.add(operation.key)
         return failures
 
 

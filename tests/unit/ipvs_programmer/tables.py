@@ -68,6 +68,11 @@ def table(*pools: Pool) -> dict[Key, Pool]:
     return {each.service.key: each for each in pools}
 
 
+def healthy(held: Pool | None) -> bool:
+    """Whether there is somebody to send a new connection to."""
+    return held is not None and any(each.weight > 0 for each in held.destinations.values())
+
+
 # ---- answers of the kernel
 
 

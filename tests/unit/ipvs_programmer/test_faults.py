@@ -11,11 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipvs_programmer.fake import FakeKernel
-from tests.unit.ipvs_programmer.faulty import AFTER, COUNT, PASSING, SHORTAGES, TROUBLES, Trouble, name
+from ipvs_programmer.keeper import Keeper
+from ipvs_programmer.plan import plan
+from ipvs_programmer.table import Key, Pool
+from tests.unit.ipvs_programmer.faulty import (
+    AFTER,
+    COUNT,
+    PASSING,
+    SHORTAGES,
+    TROUBLES,
+    FaultyKernel,
+    Trouble,
+    name,
+)
 from tests.unit.ipvs_programmer.stepped import ADDRESS
-from tests.unit.ipvs_programmer.tables import key
+from tests.unit.ipvs_programmer.tables import healthy, key, small_tables
 from tests.unit.ipvs_programmer.to_and_fro import ToAndFro
 from tests.unit.ipvs_programmer.world import virtual_server
+from vipbus.telemetry.trace import record
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +135,27 @@ def test_a_pool_does_not_wait_for_what_is_refused_for_good(way: ToAndFro) -> Non
     way.faulty.always = {}
     assert way.stepped.settle() == 1
     way.back()
+
+
+@given(
+    desired=small_tables(),
+    observed=small_tables(),
+    faults=st.dictionaries(st.integers(0, 25), st.sampled_from(PASSING), max_size=6),
+)
+def test_whatever_passes_a_healthy_pool_is_never_bare(
+    desired: dict[Key, Pool], observed: dict[Key, Pool], faults: dict[int, Trouble]
+) -> None:
+    kernel = FaultyKernel(FakeKernel())
+    assert kernel.apply(plan(observed, {}, ())) == ()
+    keeper, keys = Keeper(kernel), observed.keys() | desired.keys()
+    keeper.read(keys)
+    keeper.want(keys, desired)
+    kernel.arm(faults, {of for of in keys if healthy(observed.get(of)) and healthy(desired.get(of))})
+    keeper.write(keys, record("test"))
+    for _ in range(len(faults) + 1):
+        tried = list(keeper.errors)
+        keeper.read(tried)
+        keeper.write(tried, record("test"))
+    assert kernel.bared == set()
+    assert kernel.read() == desired
+    assert keeper.errors == {}

@@ -14,6 +14,7 @@ from ipvs_programmer.table import Forwarding, Key, MarkKey, Pool, Table
 from tests.unit.ipvs_programmer.tables import (
     SMALL_KEYS,
     destination,
+    healthy,
     key,
     pool,
     service,
@@ -122,11 +123,6 @@ def kernel_with(observed: Table) -> FakeKernel:
     kernel = FakeKernel()
     assert kernel.apply(plan(observed, {}, ())) == ()
     return kernel
-
-
-def healthy(held: Pool | None) -> bool:
-    """Whether there is somebody to send a new connection to."""
-    return held is not None and any(each.weight > 0 for each in held.destinations.values())
 
 
 def way(kernel: FakeKernel, operations: Iterable[Operation]) -> Iterator[dict[Key, Pool]]:
