@@ -10,7 +10,7 @@ import selectors
 import socket
 import sys
 
-LISTENING = "listening"
+from tests.lab.web import LISTENING
 
 
 def serve(name: str, port: int, addresses: list[str]) -> None:

@@ -84,7 +84,9 @@ CASES = (
 def configuration() -> str:
     """Write the router's file."""
     advertised = "\n".join(f"        {case.address}/24 dev eth0" for case in CASES if case.family == 4)
-    others = "\n".join(f"        {case.address}/64 dev eth0" for case in CASES if case.family == 6)
+    # a /128 is deprecated (keepalived.conf(5), preferred_lft): the kernel takes none for the outer source of
+    # a tunnel's packet, which a real server that has the same address itself would drop
+    others = "\n".join(f"        {case.address}/128 dev eth0" for case in CASES if case.family == 6)
     instance = (
         "vrrp_instance VI_1 {\n    state BACKUP\n    interface eth0\n    virtual_router_id 51\n"
         "    priority 150\n    advert_int 0.5\n    version 3\n"
@@ -150,7 +152,8 @@ def _prepare_router(router: Namespace) -> None:
     )
 
 
-def _prepare_server(lab: Lab, name: str) -> None:
+def _prepare_server(lab: Lab, name: str) -> tuple[Path, Path]:
+    """Make a real server one of every method; return the logs of what listens on it."""
     server, number = lab.servers[name], _SERVERS[name]
     server.run(
         "sh", "-ec", "for each in all eth0; do echo 0 > /proc/sys/net/ipv6/conf/$each/accept_redirects; done"
@@ -173,8 +176,7 @@ def _prepare_server(lab: Lab, name: str) -> None:
     addresses = [address for case in CASES for address in (case.address, case.real(name))]
     datagrams = lab.directory / f"{name}-udp.log"
     server.spawn([sys.executable, answering.__file__, name, str(PORT), *dict.fromkeys(addresses)], datagrams)
-    for each, word in ((log, LISTENING), (datagrams, answering.LISTENING)):
-        eventually(lambda each=each, word=word: word in each.read_text(), f"{each.name} listens", within=30)
+    return log, datagrams
 
 
 @contextlib.contextmanager
@@ -186,11 +188,14 @@ def every_method() -> Iterator[Methods]:
         _both_families(router.namespace, _ROUTER)
         _prepare_router(router.namespace)
         _both_families(lab.client.namespace, _CLIENT)
+        logs: list[Path] = []
         for name, number in _SERVERS.items():
             _both_families(lab.servers[name], number)
-            _prepare_server(lab, name)
+            logs += _prepare_server(lab, name)
         router.configuration.write_text(configuration())
         router.start()
+        for log in logs:
+            eventually(lambda log=log: LISTENING in log.read_text(), f"{log.name} listens", within=60)
         eventually(router.ready, "everything is ready", within=180, every=0.5)
         holds = [f"{case.address}/" for case in CASES]
         eventually(
