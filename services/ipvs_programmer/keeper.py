@@ -67,9 +67,22 @@ class Keeper:
         for key in keys:
             self._believe(key, found.get(key))
 
-    def is_wrong(self, key: Key) -> bool:
-        """Say whether a service is not what it should be, and for no reason that is known."""
-        return key not in self.errors and self.desired.get(key) != self.believed.get(key)
+    def look(self, keys: Sequence[Key]) -> list[Key]:
+        """Read services; return those that someone else changed.
+
+        One that is not what it should be for a reason that is known counts if it is not what it was either.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+        before = [self.believed.get(key) for key in keys]
+        self.read(keys)
+        return [
+            key
+            for key, was in zip(keys, before, strict=True)
+            if (now := self.believed.get(key)) != self.desired.get(key)
+            and (key not in self.errors or now != was)
+        ]
 
     def forget(self) -> None:
         """Believe nothing: the kernel is out of reach."""

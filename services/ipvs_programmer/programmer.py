@@ -240,10 +240,8 @@ class Programmer:
         if not keys:
             return
         try:
-            self._keeper.read(keys)
-            wrong = [key for key in keys if self._keeper.is_wrong(key)]
-            if wrong:
-                self._repair(wrong)
+            if changed := self._keeper.look(keys):
+                self._repair(changed)
         except KernelError as error:
             self._lose_kernel(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,10 +25,11 @@ from tests.unit.ipvs_programmer.faulty import (
     Trouble,
     name,
 )
-from tests.unit.ipvs_programmer.stepped import ADDRESS
+from tests.unit.ipvs_programmer.stepped import ADDRESS, Stepped
 from tests.unit.ipvs_programmer.tables import healthy, key, small_tables
 from tests.unit.ipvs_programmer.to_and_fro import ToAndFro
-from tests.unit.ipvs_programmer.world import virtual_server
+from tests.unit.ipvs_programmer.world import real_server, virtual_server
+from vipbus.contracts import DriftRepaired
 from vipbus.telemetry.trace import record
 
 
@@ -135,6 +137,25 @@ def test_a_pool_does_not_wait_for_what_is_refused_for_good(way: ToAndFro) -> Non
     way.faulty.always = {}
     assert way.stepped.settle() == 1
     way.back()
+
+
+def test_a_flush_is_repaired_though_something_is_refused_for_good(tmp_path: Path) -> None:
+    fake, of, server = FakeKernel(), key(ADDRESS), virtual_server(ADDRESS)
+    stepped = Stepped(fake, tmp_path)
+    stepped.configure(server, real_server("10.9.1.1", of=server), real_server("224.0.0.18", of=server))
+    assert stepped.settle(3) == 3
+    refused = stepped.document(server).error
+    assert refused.startswith("add destination 224.0.0.18:80")
+    held = fake.read()
+    stepped.programmer.check([of])
+    assert stepped.events == [], "what is refused is no drift"
+    del fake.services[of], fake.destinations[of]
+    stepped.programmer.check([of])
+    assert fake.read() == held
+    (event,) = stepped.events
+    assert isinstance(event, DriftRepaired)
+    assert event.repairs[0] == f"add service {of} scheduler rr"
+    assert stepped.document(server).error == refused
 
 
 @given(
