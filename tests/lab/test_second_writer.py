@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ipvs_programmer.ipvs import IpvsKernel
-from tests.lab.declare import PORT, Declaration, RouterSpec
+from tests.lab.declare import PORT, Declaration, RouterSpec, Timing
 from tests.lab.lab import Lab
 from tests.lab.router import Vipbus
 from tests.support.waiting import eventually
@@ -20,7 +21,9 @@ _MINUTE = 60.0
 _EVERY = 1.0
 _DRIFT_INTERVAL = 0.25
 _SLOW = 1.0
-"""Seconds that an emulated kernel on a busy machine may add to anything."""
+"""Seconds that an emulated kernel may add to anything."""
+_SLOWEST = 5.0
+"""Likewise, once in a while, on a machine that others use."""
 _GROWTH = 8 * 1024 * 1024
 """Octets: sixty leaks of a table's document would be more."""
 FOREIGN = "10.9.0.100:8443"
@@ -32,6 +35,7 @@ def second() -> Iterator[Lab]:
     declaration = Declaration(
         routers=(RouterSpec("r1", 150),),
         servers=("s1", "s2"),
+        timing=Timing(delay_loop=5, connect_timeout=5, retry=3),
         environment=(("VIPBUS_DRIFT_INTERVAL", str(_DRIFT_INTERVAL)),),
     )
     with Lab(declaration) as lab:
@@ -74,7 +78,7 @@ def test_each_flush_and_each_edit_is_repaired_and_told_of(second: Lab) -> None:
 
     def repaired(what: str) -> float:
         return eventually(
-            lambda: witness.weights(second.address, PORT) == whole, what, within=_DRIFT_INTERVAL + _SLOW
+            lambda: witness.weights(second.address, PORT) == whole, what, within=_DRIFT_INTERVAL + _SLOWEST
         )
 
     def flush_and_edit() -> tuple[float, float]:
@@ -87,32 +91,38 @@ def test_each_flush_and_each_edit_is_repaired_and_told_of(second: Lab) -> None:
         assert witness.weights(second.address, 8443) == {"10.9.0.77:8443": 7}
         return flushed, edited
 
+    def told() -> list[str]:
+        return [str(each) for each in r1.events("vipbus.event.table.>")]
+
     flush_and_edit()  # what is allocated once is allocated
+    eventually(lambda: len(told()) == 2, "the first two repairs are events", within=60)
     descriptors, octets = held(pid)
-    told = len(r1.events("vipbus.event.table.>"))
     begin = time.monotonic()
     took: list[tuple[float, float]] = []
     while time.monotonic() < begin + _MINUTE:
         took.append(flush_and_edit())
         time.sleep(max(0.0, begin + len(took) * _EVERY - time.monotonic()))
     count = len(took)
-    assert count >= _MINUTE / _EVERY / 2, "the second writer was too slow itself"
+    assert count >= 10, "the second writer was too slow itself"
     seen = second.client.seen(begin)
-    print(f"{count} flushes, repaired after at most {max(took)}; {seen}")
-    assert seen.longest_gap < _DRIFT_INTERVAL + _SLOW, seen
+    for what, seconds in zip(("flushes", "edits"), zip(*took, strict=True), strict=True):
+        usual = statistics.median(seconds)
+        print(f"{count} {what}, repaired after {usual:.2f} s, at most {max(seconds):.2f} s; {seen}")
+        assert usual < _DRIFT_INTERVAL + _SLOW, seconds
+    assert seen.longest_gap < _DRIFT_INTERVAL + _SLOWEST, seen
     assert seen.good > seen.failed, seen
 
     events: list[str] = []
 
     def all_told() -> bool:
-        events[:] = [str(each) for each in r1.events("vipbus.event.table.>")[told:]]
+        events[:] = told()[2:]
         return len(events) >= 2 * count
 
-    eventually(all_told, "every repair is an event")
+    eventually(all_told, "every repair is an event", within=60)
     assert sum(f"add service TCP {second.address}:{PORT}" in each for each in events) == count
     assert sum("edit destination 10.9.0.21:80" in each for each in events) == count
     assert "8443" not in "".join(events)
-    eventually(r1.ready, "everything is ready")
+    eventually(r1.ready, "everything is ready", within=60)
     assert r1.pid("ipvs-programmer") == pid, "nothing was started again"
     after = held(pid)
     print(f"descriptors {descriptors} -> {after[0]}, resident {octets} -> {after[1]}")
