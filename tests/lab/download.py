@@ -17,6 +17,8 @@ from tests.support.waiting import eventually
 
 _REQUEST = b"GET /drip HTTP/1.0\r\n\r\n"
 _CHECKSUM = hashlib.sha256().digest_size * 2
+_PATIENCE = 30.0
+"""Seconds that a slow machine may take for what is under way."""
 
 
 class Download:
@@ -31,7 +33,7 @@ class Download:
         """Ask for it and wait for the first line."""
         self._connection.sendall(_REQUEST)
         self._connection.setblocking(False)
-        eventually(lambda: self.lines > 0, "a download begins")
+        eventually(lambda: self.lines > 0, "a download begins", within=_PATIENCE)
 
     @property
     def lines(self) -> int:
@@ -59,14 +61,14 @@ class Download:
     def goes_on(self, lines: int = 10) -> None:
         """Wait for more lines than there are by now, what lay in the kernel not counted."""
         wanted = self.lines + lines
-        eventually(lambda: self.lines >= wanted, f"the download from {self.server} goes on")
+        eventually(lambda: self.lines >= wanted, f"the download from {self.server} goes on", within=_PATIENCE)
 
     def finish(self) -> int:
         """End it; return its whole length in octets once the checksum at its end fits."""
         self._connection.setblocking(True)
         self._connection.sendall(b"\r\n")
         self._connection.setblocking(False)
-        eventually(lambda: self.over, f"the download from {self.server} ends")
+        eventually(lambda: self.over, f"the download from {self.server} ends", within=_PATIENCE)
         sent, checksum = self._body[:-_CHECKSUM], self._body[-_CHECKSUM:].decode()
         assert hashlib.sha256(sent).hexdigest() == checksum, f"{len(sent)} octets, not as they were sent"
         return len(sent)

@@ -61,13 +61,13 @@ def assert_all_survive(begun: list[Download]) -> None:
 
 def test_a_weight_changes_by_file(lab: Lab, r1: Vipbus, running: list[Download]) -> None:
     rewrite(r1, r"(real_server 10\.9\.0\.21 80 \{\s+weight) 1", r"\1 5")
-    eventually(lambda: weights(lab, r1)[S1] == 5, "the weight is in the kernel")
+    eventually(lambda: weights(lab, r1)[S1] == 5, "the weight is in the kernel", within=30)
     assert_all_survive(running)
 
 
 def test_another_server_leaves_by_file(lab: Lab, r1: Vipbus, running: list[Download]) -> None:
     rewrite(r1, r"    real_server 10\.9\.0\.22 80 \{.*?\n    \}\n", "")
-    eventually(lambda: S2 not in weights(lab, r1), "the real server has left")
+    eventually(lambda: S2 not in weights(lab, r1), "the real server has left", within=30)
     assert_all_survive([each for each in running if each.server != "s2"])
 
 
@@ -97,7 +97,7 @@ def test_the_programmer_is_killed(lab: Lab, r1: Vipbus, running: list[Download])
 def test_the_same_file_is_read_again(r1: Vipbus, running: list[Download]) -> None:
     logged = r1.log.stat().st_size
     r1.reload()
-    eventually(lambda: b" is what " in r1.log.read_bytes()[logged:], "the file was read")
+    eventually(lambda: b" is what " in r1.log.read_bytes()[logged:], "the file was read", within=30)
     assert_all_survive(running)
 
 
@@ -106,10 +106,10 @@ def test_another_virtual_server_comes_and_goes_by_file(lab: Lab, r1: Vipbus, run
     more = "lb_kind DR\n protocol TCP\n real_server 10.9.0.21 8080 {\n weight 1\n }\n"
     r1.configuration.write_text(f"{before}\nvirtual_server {lab.address} 8080 {{\n{more}}}\n")
     r1.reload()
-    eventually(lambda: f"{lab.address}:8080" in r1.table(), "it is in the table")
+    eventually(lambda: f"{lab.address}:8080" in r1.table(), "it is in the table", within=30)
     for each in running:
         each.goes_on(2)
     r1.configuration.write_text(before)
     r1.reload()
-    eventually(lambda: f"{lab.address}:8080" not in r1.table(), "it has left")
+    eventually(lambda: f"{lab.address}:8080" not in r1.table(), "it has left", within=30)
     assert_all_survive(running)
