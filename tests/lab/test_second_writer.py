@@ -39,7 +39,7 @@ def second() -> Iterator[Lab]:
         environment=(("VIPBUS_DRIFT_INTERVAL", str(_DRIFT_INTERVAL)),),
     )
     with Lab(declaration) as lab:
-        lab.start_client()
+        lab.start_client(every=0.1)
         lab.settled("r1", within=120)
         yield lab
 
