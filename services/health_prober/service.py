@@ -57,6 +57,7 @@ class Prober:
         self._wake = asyncio.Event()
         self._crashed: asyncio.Future[None] = self._loop.create_future()
         self._config_changed = True
+        self._entity = ""
         self._alone = False
         self._health_was_live = False
         self._members: frozenset[str] | None = None
@@ -68,7 +69,10 @@ class Prober:
         self._book = Book()
         bus = life.bus
         self._config = bus.follow(
-            CONFIG, on_change=self._note_config, saved=life.settings.state_dir / "health-prober.config.json"
+            CONFIG,
+            on_change=self._note_config,
+            on_key=self._note_entity,
+            saved=life.settings.state_dir / "health-prober.config.json",
         )
         self._member = bus.follow(MEMBER, on_change=self._wake.set)
         self._health = bus.follow(HEALTH, on_key=self._note_verdict, on_change=self._note_health)
@@ -153,9 +157,15 @@ class Prober:
 
     # ---- what wakes the loop
 
+    def _note_entity(self, key: str) -> None:
+        self._entity = key
+
     def _note_config(self) -> None:
-        self._config_changed = True
-        self._wake.set()
+        # thousands of entities come before their head does; of a new snapshot no key is told
+        key, self._entity = self._entity, ""
+        if not key or key.endswith(".head") or self._revisions.waiting:
+            self._config_changed = True
+            self._wake.set()
 
     def _note_verdict(self, key: str) -> None:
         self._publisher.read(key)

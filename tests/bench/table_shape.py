@@ -84,9 +84,7 @@ class Shape:
         return {
             key: Pool(
                 Service(key=key, scheduler="wrr", netmask=full_mask(key.family)),
-                {
-                    each: Destination(key=each, forwarding=Forwarding.NAT, weight=WEIGHT) for each in pool
-                },
+                {each: Destination(key=each, forwarding=Forwarding.NAT, weight=WEIGHT) for each in pool},
             )
             for key, pool in self.pools()
         }

@@ -183,7 +183,16 @@ def keepalived(side: Side) -> tuple[str, ...]:
 def vipbus(side: Side) -> tuple[str, ...]:
     """Give the command: as an operator runs it, everything embedded."""
     program = str(Path(sys.executable).with_name("vipbus"))
-    return (program, "run", "-f", str(side.file), "--router", ROUTER, "--state-dir", str(side.directory / "state"))
+    return (
+        program,
+        "run",
+        "-f",
+        str(side.file),
+        "--router",
+        ROUTER,
+        "--state-dir",
+        str(side.directory / "state"),
+    )
 
 
 def operations(side: Side) -> int:

@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from vipbus.bus import streams
+from vipbus.bus import direct, streams
 from vipbus.bus.address import BusAddress
+from vipbus.bus.consumer import Consumer, Receive
 from vipbus.bus.envelope import headers as envelope_headers
 from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
 from vipbus.bus.follow import Entry, Follow
+from vipbus.bus.pipe import Pipe, Request
 from vipbus.contracts import Bucket, Event
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry.standard import BUS_CONNECTED, BUS_MESSAGES_DROPPED, BUS_RECONNECTS, BUS_WRITES
@@ -73,6 +75,7 @@ class Bus:
         self.on_change: list[Callable[[], None]] = []
         """Called when the bus comes and goes."""
         self._client = Client()
+        self._parser = direct.install(self._client)
         self._js: JetStreamContext | None = None
         self._follows: list[Follow[Any]] = []
         self._on_ready: list[Callable[[], Awaitable[None]]] = []
@@ -194,7 +197,7 @@ class Bus:
             try:
                 await streams.ensure(self._js)
                 for follow in list(self._follows):
-                    await follow.open(self._js)
+                    await follow.open(self._js, self._consumer)
                 break
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
                 # JetStream answers a little later than the server itself
@@ -298,6 +301,17 @@ class Bus:
         self._follows.remove(follow)
         self.spawn(follow.close())
 
+    def _consumer(self, receive: Receive) -> Consumer:
+        return Consumer(
+            self._client, self._parser, receive=receive, on_loss=self._on_gap, on_fault=self._broken
+        )
+
+    def _on_gap(self) -> None:
+        """Read everything again: a follow has missed something."""
+        if self._client.is_connected and self._js is not None and not self._closing:
+            BUS_MESSAGES_DROPPED.add()
+            self._resume()
+
     async def read(
         self, bucket: Bucket[T], pattern: str = ">", *, timeout: float = READ_TIMEOUT
     ) -> Mapping[str, Entry[T]]:
@@ -311,7 +325,7 @@ class Bus:
         follow = Follow(bucket, pattern, on_change=come.set, saved=None)
         try:
             async with asyncio.timeout(timeout):
-                await follow.open(js)
+                await follow.open(js, self._consumer)
                 while not follow.live:
                     come.clear()
                     await come.wait()
@@ -344,6 +358,63 @@ class Bus:
             name in (message.headers or {}) for name in ("KV-Operation", "Nats-Marker-Reason")
         )
         return int(message.seq or 0), None if marker else message.data
+
+    async def write_many(
+        self,
+        bucket: Bucket[T],
+        writes: Sequence[tuple[str, bytes | None, int]],
+        *,
+        trace: TraceContext,
+        time: datetime,
+    ) -> list[int | None]:
+        """Write many keys, each by compare-and-set as `write` does; give each one's new revision.
+
+        A write is a key, a body and the revision that the key must still have. None instead of a revision:
+        someone wrote the key since, and it stands as it was.
+
+        Raises:
+            BusAwayError: an answer is missing; whether that write was applied is unknown.
+            RefusedError: the server said no; of the others some may have been applied.
+        """
+        self._require()
+        pipe = Pipe(self._client, self._parser, REQUEST_TIMEOUT)
+        type_ = f"vipbus.state.{bucket.name}"
+        requests = (
+            Request(
+                f"$KV.{bucket.name}.{key}",
+                body or b"",
+                {
+                    **envelope_headers(type_, self.source, trace, time),
+                    "Nats-Expected-Last-Subject-Sequence": str(last),
+                    **({"KV-Operation": "DEL"} if body is None else {}),
+                },
+            )
+            for key, body, last in writes
+        )
+        revisions: list[int | None] = []
+        try:
+            answers = await pipe.ask(requests, len(writes))
+        except nats.errors.MaxPayloadError as error:
+            raise RefusedError(f"{bucket.name}: {self._too_large(b'')}") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            BUS_WRITES.add(bucket=bucket.name, result="unknown")
+            self._note_taken(f"no answer to writes of {bucket.name} ({_in_words(error)})")
+            raise BusAwayError(_in_words(error)) from error
+        stale = 0
+        for (key, _, _), answer in zip(writes, answers, strict=True):
+            if answer.error is None:
+                revisions.append(answer.seq)
+            elif answer.error.err_code in _WRONG_LAST_SEQUENCE:
+                stale += 1
+                revisions.append(None)
+            else:
+                BUS_WRITES.add(bucket=bucket.name, result="refused")
+                raise RefusedError(f"{bucket.name} {key}: {answer.error.description}")
+        if stale:
+            BUS_WRITES.add(stale, bucket=bucket.name, result="stale")
+        BUS_WRITES.add(len(writes) - stale, bucket=bucket.name, result="written")
+        self._note_taken("")
+        return revisions
 
     async def write(
         self,

@@ -15,25 +15,25 @@ from typing import Generic, TypeVar
 
 import msgspec
 import nats.errors
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
-from nats.js.api import DeliverPolicy
 
+from vipbus.bus.consumer import Consumer, Place, Receive, header
 from vipbus.contracts import Bucket
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.runtime.files import write_atomically
-from vipbus.telemetry.trace import TraceContext, context_of
+from vipbus.telemetry.trace import TraceContext, parse_traceparent
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_HEARTBEAT = 1.0
+_OPERATION = b"\r\nKV-Operation:"
+_MARKER = b"\r\nNats-Marker-Reason:"
+_TRACEPARENT = b"\r\ntraceparent:"
 _SAVE_DELAY = 0.2
 """Seconds of calm after a change before the picture is saved: a burst is one write."""
 
 
-class Entry(msgspec.Struct, Generic[T], frozen=True):
+class Entry(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """A key's present value, its bucket revision, its body as it came, and the trace that wrote it."""
 
     value: T
@@ -85,12 +85,15 @@ class Follow(Generic[T]):
         self._on_key = on_key
         self._saved = saved
         self._saving: asyncio.TimerHandle | None = None
-        self._subscription: Subscription | None = None
+        self._consumer: Consumer | None = None
         self._generation = 0
         self._ended = False
         self._incoming: dict[str, Entry[T]] | None = None
         self._incoming_removed: dict[str, TraceContext | None] = {}
         self._incoming_revision = 0
+        self._trace: tuple[bytes | None, TraceContext | None] = (None, None)
+        """The last traceparent and what it means: a revision's entities have one between them."""
+        self._before = len(f"$KV.{bucket.name}.")
         if saved is not None:
             self._load(saved)
 
@@ -105,7 +108,7 @@ class Follow(Generic[T]):
 
     # ---- from the bus
 
-    async def open(self, js: JetStreamContext) -> None:
+    async def open(self, js: JetStreamContext, consumer: Callable[[Receive], Consumer]) -> None:
         """Open the follow anew; the old picture stays until the new one is whole."""
         await self._unsubscribe()
         if self._ended:
@@ -116,24 +119,17 @@ class Follow(Generic[T]):
         self._incoming_removed = {}
         self._incoming_revision = 0
 
-        async def receive(message: Msg) -> None:
+        def receive(subject: bytes, headers: bytes, body: bytes, place: Place) -> None:
             if generation == self._generation:
-                self._receive(message)
+                self._receive(subject, headers, body, place)
 
-        self._subscription = subscription = await js.subscribe(
-            f"$KV.{self.bucket.name}.{self.pattern}",
-            stream=f"KV_{self.bucket.name}",
-            ordered_consumer=True,
-            deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
-            idle_heartbeat=_HEARTBEAT,
-            cb=receive,
-        )
+        self._consumer = opened = consumer(receive)
+        subject = f"$KV.{self.bucket.name}.{self.pattern}"
+        empty = await opened.open(js, f"KV_{self.bucket.name}", subject)
         if self._ended:  # by someone else, meanwhile
             await self._unsubscribe()
             return
-        info = await subscription.consumer_info()
-        delivered = info.delivered.consumer_seq if info.delivered is not None else 0
-        if self._incoming is not None and info.num_pending == 0 and delivered == 0:
+        if self._incoming is not None and empty:
             self._whole()
 
     def lost(self) -> None:
@@ -148,27 +144,26 @@ class Follow(Generic[T]):
         await self._unsubscribe()
 
     async def _unsubscribe(self) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
             try:
-                await subscription.unsubscribe()
+                await consumer.close()
             except nats.errors.Error:
                 log.debug("the old follow of %s was gone already", self.bucket.name)
 
-    def _receive(self, message: Msg) -> None:
-        key = message.subject[len(f"$KV.{self.bucket.name}.") :]
+    def _receive(self, subject: bytes, headers: bytes, body: bytes, place: Place) -> None:
+        key = subject[self._before :].decode("utf-8", "backslashreplace")
         target = self._entries if self._incoming is None else self._incoming
         removed = self.removed if self._incoming is None else self._incoming_removed
-        head = message.headers or {}
-        metadata = message.metadata
-        if "KV-Operation" in head or "Nats-Marker-Reason" in head:
+        trace = self._trace_of(headers)
+        if _OPERATION in headers or _MARKER in headers:
             target.pop(key, None)
             self.malformed.pop(key, None)
-            removed[key] = context_of(head)
+            removed[key] = trace
         else:
             removed.pop(key, None)
             try:
-                value = self._decoder.decode(message.data)
+                value = self._decoder.decode(body)
             except UNREADABLE as error:
                 if key not in self.malformed:
                     log.warning(
@@ -179,15 +174,21 @@ class Follow(Generic[T]):
                     target[key] = before
             else:
                 self.malformed.pop(key, None)
-                target[key] = Entry(value, metadata.sequence.stream, message.data, context_of(head))
+                target[key] = Entry(value, place.stream, body, trace)
         if self._incoming is not None:
-            self._incoming_revision = metadata.sequence.stream
-            if metadata.num_pending == 0:
+            self._incoming_revision = place.stream
+            if place.pending == 0:
                 self._whole()
             return
-        self.revision = metadata.sequence.stream
+        self.revision = place.stream
         self._on_key(key)
         self._changed()
+
+    def _trace_of(self, headers: bytes) -> TraceContext | None:
+        said = header(headers, _TRACEPARENT)
+        if said != self._trace[0]:
+            self._trace = said, parse_traceparent(said.decode("ascii", "replace")) if said else None
+        return self._trace[1]
 
     def _whole(self) -> None:
         assert self._incoming is not None  # noqa: S101  # only called while a picture comes in

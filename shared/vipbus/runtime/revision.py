@@ -63,6 +63,8 @@ class Revisions:
     def __init__(self) -> None:
         self._whole: dict[str, Revision] = {}
         self._seen: dict[str, int] = {}
+        self.waiting = False
+        """True while a head is there whose revision is not whole: any further entity may complete it."""
 
     @property
     def routers(self) -> Mapping[str, Revision]:
@@ -79,9 +81,13 @@ class Revisions:
 
         ``router`` limits the work to one router.
         """
-        heads = {key[: -len(".head")]: entry for key, entry in entries.items() if key.endswith(".head")}
         if router is not None:
-            heads = {token: entry for token, entry in heads.items() if token == name_token(router)}
+            token = name_token(router)
+            # asked for at each of forty thousand changes: it must not look at all that there is
+            head = entries.get(f"{token}.head")
+            heads = {} if head is None else {token: head}
+        else:
+            heads = {key[: -len(".head")]: entry for key, entry in entries.items() if key.endswith(".head")}
         changed: set[str] = set()
         new = {token: entry for token, entry in heads.items() if self._seen.get(token) != entry.revision}
         for token, entry in new.items():
@@ -90,6 +96,7 @@ class Revisions:
                 self._whole[token] = revision
                 self._seen[token] = entry.revision
                 changed.add(token)
+        self.waiting = len(new) > len(changed)
         return changed
 
 
