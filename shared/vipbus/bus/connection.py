@@ -32,7 +32,7 @@ from vipbus.bus.consumer import Consumer, Receive
 from vipbus.bus.envelope import headers as envelope_headers
 from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
 from vipbus.bus.follow import Entry, Follow
-from vipbus.bus.pipe import Pipe, Request
+from vipbus.bus.pipe import Pipe, Request, lines
 from vipbus.contracts import Bucket, Event
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry.standard import BUS_CONNECTED, BUS_MESSAGES_DROPPED, BUS_RECONNECTS, BUS_WRITES
@@ -49,6 +49,7 @@ REQUEST_TIMEOUT = 2.0
 TO_DO_ABOUT_WRITES = "if its disk is or was full, make room and restart nats-server"
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 """nats-server's error codes for a refused compare-and-set."""
+_DELETE = "KV-Operation: DEL\r\n"
 _NO_RESPONDERS = "503"
 """What the server itself answers where nobody serves a subject."""
 _LONGEST_SUBJECT = 1024
@@ -378,22 +379,22 @@ class Bus:
         """
         self._require()
         pipe = Pipe(self._client, self._parser, REQUEST_TIMEOUT)
-        type_ = f"vipbus.state.{bucket.name}"
+        common = envelope_headers(f"vipbus.state.{bucket.name}", self.source, trace, time)
+        # an id a message, from one that is random: forty thousand calls for randomness take a second
+        first = int(common.pop("ce-id"), 16)
         requests = (
             Request(
                 f"$KV.{bucket.name}.{key}",
                 body or b"",
-                {
-                    **envelope_headers(type_, self.source, trace, time),
-                    "Nats-Expected-Last-Subject-Sequence": str(last),
-                    **({"KV-Operation": "DEL"} if body is None else {}),
-                },
+                f"ce-id: {(first + number) % 2**64:016x}\r\n"
+                f"Nats-Expected-Last-Subject-Sequence: {last}\r\n"
+                f"{_DELETE if body is None else ''}",
             )
-            for key, body, last in writes
+            for number, (key, body, last) in enumerate(writes)
         )
         revisions: list[int | None] = []
         try:
-            answers = await pipe.ask(requests, len(writes))
+            answers = await pipe.ask(lines(common), requests, len(writes))
         except nats.errors.MaxPayloadError as error:
             raise RefusedError(f"{bucket.name}: {self._too_large(b'')}") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:

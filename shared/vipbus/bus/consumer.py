@@ -95,7 +95,7 @@ class Consumer:
         self._answers: set[asyncio.Task[None]] = set()
 
     async def open(self, js: JetStreamContext, stream: str, subject: str) -> bool:
-        """Have everything pushed from now on, the last of each subject first; True if there is nothing yet."""
+        """Have the last of each subject pushed, then all that comes; True if there is nothing yet."""
         inbox = self._client.new_inbox()
         self._subscription = await direct.subscribe(self._client, self._parser, inbox, self._take)
         if self._ended:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -20,7 +21,7 @@ Receive = Callable[[bytes, bytes, bytes, bytes], None]
 _MESSAGES = (b"MSG", b"HMSG")
 
 
-class DirectParser(Parser):  # type: ignore[misc]  # the library has no types
+class DirectParser(Parser):
     """The library's parser behind one that knows the direct subscriptions.
 
     The library's own is given whole messages and whole lines only, so that it never holds half of one.
@@ -112,8 +113,13 @@ async def send(client: Client, commands: bytes) -> None:
     """Send commands of NATS's protocol as they stand, and wait while the socket is full.
 
     As the library sends its own, behind what it holds back; its own way there loses a cancellation.
+
+    Raises:
+        nats.errors.ConnectionClosedError: there is none.
     """
     transport = client._transport  # noqa: SLF001  # there is no other way in
+    if transport is None:
+        raise nats.errors.ConnectionClosedError
     waiting, client._pending, client._pending_data_size = client._pending, [], 0  # noqa: SLF001
     transport.writelines([*waiting, commands])
-    await transport.drain()
+    await transport.drain()  # type: ignore[no-untyped-call]  # the library's

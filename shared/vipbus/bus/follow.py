@@ -7,7 +7,6 @@ connection and, in a file, the process: what is unreachable is never empty.
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -31,6 +30,8 @@ _MARKER = b"\r\nNats-Marker-Reason:"
 _TRACEPARENT = b"\r\ntraceparent:"
 _SAVE_DELAY = 0.2
 """Seconds of calm after a change before the picture is saved: a burst is one write."""
+_SAVE_BY = 5.0
+"""Seconds after which it is saved although changes go on."""
 
 
 class Entry(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -42,9 +43,10 @@ class Entry(msgspec.Struct, Generic[T], frozen=True, gc=False):
     trace: TraceContext | None = None
 
 
-class _SavedEntry(msgspec.Struct, frozen=True):
+class _SavedEntry(msgspec.Struct, frozen=True, gc=False):
     revision: int
-    body: str
+    body: bytes
+    """In the file it is base64."""
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -85,6 +87,8 @@ class Follow(Generic[T]):
         self._on_key = on_key
         self._saved = saved
         self._saving: asyncio.TimerHandle | None = None
+        self._save_by = 0.0
+        self._changes = 0
         self._consumer: Consumer | None = None
         self._generation = 0
         self._ended = False
@@ -200,8 +204,12 @@ class Follow(Generic[T]):
         self._changed()
 
     def _changed(self) -> None:
-        if self._saved is not None and self._saving is None:
-            self._saving = asyncio.get_running_loop().call_later(_SAVE_DELAY, self._save)
+        if self._saved is not None:
+            self._changes += 1
+            if self._saving is None:
+                loop = asyncio.get_running_loop()
+                self._save_by = loop.time() + _SAVE_BY
+                self._saving = loop.call_later(_SAVE_DELAY, self._save_when_calm, self._changes)
         self._on_change()
 
     # ---- the file
@@ -212,8 +220,7 @@ class Follow(Generic[T]):
             if saved.bucket != self.bucket.name:
                 raise ValueError(f"it holds {saved.bucket}")
             for key, entry in saved.entries.items():
-                body = base64.b64decode(entry.body)
-                self._entries[key] = Entry(self._decoder.decode(body), entry.revision, body)
+                self._entries[key] = Entry(self._decoder.decode(entry.body), entry.revision, entry.body)
         except FileNotFoundError:
             return
         except (OSError, ValueError, *UNREADABLE) as error:
@@ -222,15 +229,19 @@ class Follow(Generic[T]):
             return
         self.known = True
 
+    def _save_when_calm(self, changes: int) -> None:
+        loop = asyncio.get_running_loop()
+        if changes == self._changes or loop.time() >= self._save_by:
+            self._save()
+        else:
+            self._saving = loop.call_later(_SAVE_DELAY, self._save_when_calm, self._changes)
+
     def _save(self) -> None:
         self._saving = None
         assert self._saved is not None  # noqa: S101  # only scheduled where there is a file
         saved = _Saved(
             self.bucket.name,
-            {
-                key: _SavedEntry(entry.revision, base64.b64encode(entry.body).decode())
-                for key, entry in self._entries.items()
-            },
+            {key: _SavedEntry(entry.revision, entry.body) for key, entry in self._entries.items()},
         )
         try:
             write_atomically(self._saved, msgspec.json.encode(saved))

@@ -28,8 +28,13 @@ class Request(NamedTuple):
 
     subject: str
     body: bytes
-    headers: Mapping[str, str]
-    """Our own: names and values are words without line ends."""
+    headers: str
+    """Beyond those that all of the series have, as they stand on the wire: each with its line's end."""
+
+
+def lines(headers: Mapping[str, str]) -> str:
+    """Write headers as they stand on the wire; a value stays one line, as the library has it."""
+    return "".join(f"{name}: {' '.join(value.split())}\r\n" for name, value in headers.items())
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -56,8 +61,10 @@ class Pipe:
         self._decode = msgspec.json.Decoder(Answer).decode
         self._problem: Exception | None = None
 
-    async def ask(self, requests: Iterable[Request], count: int) -> list[Answer]:
+    async def ask(self, common: str, requests: Iterable[Request], count: int) -> list[Answer]:
         """Send all of them, in their order, and give the answers in the same.
+
+        ``common`` are the headers that each of them has.
 
         Raises:
             nats.errors.Error: the connection does not take them.
@@ -70,7 +77,7 @@ class Pipe:
             sent = 0
             while piece := list(itertools.islice(numbered, _AT_ONCE)):
                 await self._until(sent + len(piece) - _IN_FLIGHT)
-                await self._send(piece, inbox)
+                await self._send(common, piece, inbox)
                 sent += len(piece)
             await self._until(count)
             return [self._answers[number] for number in range(count)]
@@ -88,17 +95,14 @@ class Pipe:
         if self._problem is not None:
             raise self._problem
 
-    async def _send(self, piece: list[tuple[int, Request]], inbox: str) -> None:
+    async def _send(self, common: str, piece: list[tuple[int, Request]], inbox: str) -> None:
         if not self._client.is_connected:
             raise nats.errors.ConnectionReconnectingError
         parts: list[bytes] = []
         for number, (subject, body, headers) in piece:
             if len(body) > self._client.max_payload:
                 raise nats.errors.MaxPayloadError
-            lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-            if lines.count("\n") != len(headers):
-                raise nats.errors.BadHeaderError(lines)
-            head = f"NATS/1.0\r\n{lines}\r\n".encode()
+            head = f"NATS/1.0\r\n{common}{headers}\r\n".encode()
             parts.append(f"HPUB {subject} {inbox}.{number} {len(head)} {len(head) + len(body)}\r\n".encode())
             parts += (head, body, b"\r\n")
         await direct.send(self._client, b"".join(parts))
