@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -248,21 +245,3 @@ def command(side: Side, verb: str, real: Real, weight: int) -> float:
     took = time.monotonic() - began
     assert told.wait(60) == 0, (side.directory / "command.log").read_text()
     return took
-
-
-@contextmanager
-def sides(directory: Path, shape: Shape, *names: str) -> Iterator[list[Side]]:
-    """Open several, one inside the other."""
-    opened: list[Side] = []
-    try:
-        for name in names:
-            opened.append(Side(name, shape, directory).__enter__())
-        yield opened
-    finally:
-        for side in reversed(opened):
-            side.__exit__(*sys.exc_info())
-
-
-def in_guest() -> bool:
-    """Say whether this is the guest of the lab, where only ratios mean something."""
-    return "VIPBUS_LAB_GUEST" in os.environ and Path("/proc/cpuinfo").read_text().find("User Mode Linux") >= 0
