@@ -16,7 +16,7 @@ import msgspec
 
 from config_service import metrics
 from config_service.publish import write_all
-from config_service.revise import Changes, Desired, Held, Write, compare, next_head
+from config_service.revise import Changes, Desired, Write, compare, next_head
 from vipbus.bus import Bus, BusAwayError, RefusedError
 from vipbus.contracts import CONFIG, ConfigAccepted, ConfigRefused, Head, name_token
 from vipbus.runtime.readiness import Readiness
@@ -164,11 +164,8 @@ class Keeper:
     async def _write(self, desired: Desired) -> None:
         head, entry = self.head, self._follow.entries.get(self._head_key)
         self._known = max(self._known, self.revision)
-        held = {
-            key: Held(found.revision, found.body)
-            for key, found in self._follow.entries.items()
-            if key != self._head_key
-        }
+        held = dict(self._follow.entries)
+        held.pop(self._head_key, None)
         unreadable = [key for key in self._follow.malformed if key != self._head_key]
         changes = compare(desired.bodies, held, unreadable)
         damaged = self._head_key in self._follow.malformed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 from config_service.keepalived.compile import Configuration, compile_text, router_name
@@ -11,6 +12,7 @@ from config_service.keepalived.outside import Outside
 from config_service.native.document import read
 from config_service.problems import Problem, file_name
 from config_service.source import read_text
+from config_service.unchanged import Bodies, Known
 from vipbus.runtime.secrets import Secrets
 from vipbus.runtime.settings import default_router
 
@@ -25,21 +27,40 @@ def load(path: Path, router: str | None, secrets: Secrets | None = None) -> Conf
     Raises:
         ConfigError: it is refused, with every reason.
     """
-    text = read_text(path)
-    reference = (secrets or Secrets.in_memory()).reference
-    if path.suffix == ".toml":
+    return compiler(path, router, secrets or Secrets.in_memory())(read_text(path))
+
+
+def load_encoded(
+    path: Path, router: str | None, secrets: Secrets, known: Known
+) -> tuple[Configuration, Bodies]:
+    """As `load`, with every entity encoded; what is ``known`` from the time before is not looked at again.
+
+    Raises:
+        ConfigError: it is refused, with every reason.
+    """
+    return known.read(read_text(path), compiler(path, router, secrets))
+
+
+def compiler(path: Path, router: str | None, secrets: Secrets) -> Callable[[str], Configuration]:
+    """Give the function that compiles a file's text; it raises ConfigError."""
+
+    def native(text: str) -> Configuration:
         name = router_name(router, None, default_router())
         warnings: list[Problem] = []
-        entities = read(text, file_name(path), name, reference, warnings)
+        entities = read(text, file_name(path), name, secrets.reference, warnings)
         return Configuration(name, file_name(path), entities, tuple(sorted(warnings, key=_line)))
-    outside = Outside(reference, Names())
-    collects = gc.isenabled()
-    gc.disable()  # a large file makes a million objects and no cycles; collecting doubled the time
-    try:
-        return compile_text(text, file_name(path), router, default_router(), outside)
-    finally:
-        if collects:
-            gc.enable()
+
+    def keepalived(text: str) -> Configuration:
+        outside = Outside(secrets.reference, Names())
+        collects = gc.isenabled()
+        gc.disable()  # a large file makes a million objects and no cycles; collecting doubled the time
+        try:
+            return compile_text(text, file_name(path), router, default_router(), outside)
+        finally:
+            if collects:
+                gc.enable()
+
+    return native if path.suffix == ".toml" else keepalived
 
 
 def _line(problem: Problem) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -23,11 +24,16 @@ class Desired(msgspec.Struct, frozen=True):
     """What made the file be read: ``start``, ``SIGHUP``, ``reload command``."""
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(Protocol):
     """A key as the bucket holds it."""
 
-    revision: int
-    body: bytes
+    @property
+    def revision(self) -> int:
+        """The bucket's."""
+
+    @property
+    def body(self) -> bytes:
+        """As it came."""
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -48,10 +54,11 @@ class Changes(msgspec.Struct, frozen=True):
     removed: int
 
 
-def desire(configuration: Configuration, cause: str) -> Desired:
-    """Encode a configuration."""
-    encode = msgspec.json.Encoder().encode
-    bodies = {entity.key: encode(entity) for entity in configuration.entities}
+def desire(configuration: Configuration, cause: str, bodies: dict[str, bytes] | None = None) -> Desired:
+    """Say what is desired from now on; ``bodies`` are all its entities where they are encoded already."""
+    if bodies is None:
+        encode = msgspec.json.Encoder().encode
+        bodies = {entity.key: encode(entity) for entity in configuration.entities}
     return Desired(configuration.router, configuration.source, bodies, revision_digest(bodies), cause)
 
 

@@ -14,10 +14,11 @@ import msgspec
 
 from config_service import metrics
 from config_service.keeper import Keeper
-from config_service.load import load
+from config_service.load import load_encoded
 from config_service.operate import operate
 from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
+from config_service.unchanged import Known
 from vipbus.bus import BusAwayError
 from vipbus.contracts import ConfigRefused, Operate, ReloadConfig, ReloadResult, name_token, per_router
 from vipbus.runtime.life import FatalError, Life
@@ -45,6 +46,7 @@ class Source(msgspec.Struct):
     """Why the file was refused when it was last read; empty when it was accepted."""
     references: frozenset[str] | None = None
     """Of the passwords and keys in it; None until it is accepted for the first time."""
+    known: Known = msgspec.field(default_factory=Known)
 
 
 def source(option: str, router: str | None) -> Source:
@@ -253,10 +255,10 @@ class ConfigService:
 
 
 def _desired(one: Source, cause: str, secrets: Secrets) -> tuple[Desired, frozenset[str]]:
-    configuration = load(one.path, one.router, secrets)
+    configuration, bodies = load_encoded(one.path, one.router, secrets, one.known)
     for warning in configuration.warnings:
         log.warning("%s:%d: %s", warning.file, warning.line, warning.text)
-    return desire(configuration, cause), configuration.references
+    return desire(configuration, cause, bodies), configuration.references
 
 
 def _refused(one: Source, text: str) -> ConfigError:

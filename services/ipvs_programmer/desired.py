@@ -73,17 +73,18 @@ class Layout:
 
     def __init__(self, revision: Revision) -> None:
         self.revision = revision
-        members: dict[str, list[RealServer]] = {server.id: [] for server in revision.virtual_servers}
+        servers = {server.id: server for server in revision.virtual_servers}
+        members: dict[str, list[RealServer]] = {token: [] for token in servers}
         for real in revision.real_servers:
             if real.virtual_server in members:
                 members[real.virtual_server].append(real)
         self.servers = {
-            server.id: Configured(
+            token: Configured(
                 key=ServiceKey(PROTOCOL_NUMBERS[server.protocol], canonical(server.address), server.port),
                 virtual_server=server,
-                real_servers=tuple(members[server.id]),
+                real_servers=tuple(members[token]),
             )
-            for server in revision.virtual_servers
+            for token, server in servers.items()
         }
         """By token."""
         self.by_key: dict[Key, Configured] = {server.key: server for server in self.servers.values()}
@@ -94,6 +95,10 @@ class Layout:
         for server in self.servers.values():
             if server.instance:
                 self.by_instance.setdefault(server.instance, []).append(server)
+
+    def news(self, before: Layout) -> dict[Key, Configured]:
+        """Find the virtual servers that are not configured as they were."""
+        return {key: server for key, server in self.by_key.items() if before.by_key.get(key) != server}
 
 
 def canonical(address: str) -> str:

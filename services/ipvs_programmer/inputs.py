@@ -64,7 +64,8 @@ class Inputs:
         self._seen_verdicts: dict[str, Entry[Verdict]] = {}
         self._seen_operators: dict[str, Entry[OperatorState]] = {}
         self._seen_roles: dict[str, Entry[Role]] = {}
-        self._real_servers: dict[tuple[str, str], RealServer] = {}
+        self._real_servers: dict[tuple[str, str], RealServer] | None = None
+        """Of the revision; made when it is asked for: few changes name any."""
         # configuration last: follows open in this order, and the first write needs all of them
         self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / "ipvs-programmer.health.json")
         self._operator = bus.follow(
@@ -131,12 +132,12 @@ class Inputs:
         if self._token not in self._revisions.update(self._config.entries, self._token):
             return
         revision = self.revision = self._revisions.routers[self._token]
-        self._real_servers = {(real.virtual_server, real.id): real for real in revision.real_servers}
+        self._real_servers = None
         self.verdicts = {
             key: verdict
             for key, verdict in self.verdicts.items()
             if key in self._health.entries
-            or (verdict.virtual_server, verdict.real_server) in self._real_servers
+            or self._real_server(verdict.virtual_server, verdict.real_server) is not None
         }
         self._seen_verdicts = {
             key: entry for key, entry in self._seen_verdicts.items() if key in self._health.entries
@@ -174,7 +175,7 @@ class Inputs:
             if before is None or before.verdict != verdict.verdict:
                 what = f"is {verdict.verdict}"
             elif (before.weight, before.weight_added) != (verdict.weight, verdict.weight_added):
-                real = self._real_servers.get((verdict.virtual_server, verdict.real_server))
+                real = self._real_server(verdict.virtual_server, verdict.real_server)
                 what = f"has weight {effective_weight(real, verdict)}" if real is not None else "is weighed"
             else:
                 continue
@@ -202,8 +203,14 @@ class Inputs:
             said = self.operators.pop(key)
             yield _operated(said, f"{self._name(said)} enabled again", self._operator.removed[key])
 
+    def _real_server(self, virtual_server: str, real_server: str) -> RealServer | None:
+        if self._real_servers is None:
+            known = self.revision.real_servers if self.revision is not None else ()
+            self._real_servers = {(real.virtual_server, real.id): real for real in known}
+        return self._real_servers.get((virtual_server, real_server))
+
     def _name(self, of: Verdict | OperatorState) -> str:
-        real = self._real_servers.get((of.virtual_server, of.real_server))
+        real = self._real_server(of.virtual_server, of.real_server)
         return endpoint(real.address, real.port) if real is not None else of.real_server
 
     def _address_changes(self) -> Iterator[Change]:

@@ -114,12 +114,13 @@ class Programmer:
         changes = self._inputs.changes()
         if not self._inputs.ready:
             return
+        before = self._layout
         layout, renewed = self._take_revision()
         changes = [
             each for each in changes if not each.virtual_server or each.virtual_server in layout.servers
         ]
         first = not self._adopted
-        dirty = self._dirty(layout, changes, everything=renewed or first)
+        dirty = self._dirty(layout, changes, before if not first else None)
         if dirty or changes or renewed:
             causes = Causes(() if first else changes)
             with _process(changes) as process:
@@ -143,8 +144,11 @@ class Programmer:
         self._readiness.done("a configuration")
         return layout, True
 
-    def _dirty(self, layout: Layout, changes: Iterable[Change], *, everything: bool) -> dict[Key, Configured]:
-        """Find the virtual servers whose desired state may have changed."""
+    def _dirty(
+        self, layout: Layout, changes: Iterable[Change], before: Layout | None
+    ) -> dict[Key, Configured]:
+        """Find the virtual servers whose desired state may have changed; all where nothing was before."""
+        everything = before is None
         active = active_instances(layout.revision.instances, self._inputs.addresses, self._inputs.live_roles)
         moved, self._active = active ^ self._active, active
         if self._inputs.verdicts_known != self._verdicts_known:
@@ -154,6 +158,10 @@ class Programmer:
         dirty: dict[Key, Configured] = {
             server.key: server for token in moved for server in layout.by_instance.get(token, ())
         }
+        if before is not None and before is not layout:
+            dirty |= layout.news(before)
+            # what the kernel refused may be done under another revision
+            dirty |= {key: layout.by_key[key] for key in self._keeper.errors if key in layout.by_key}
         for change in changes:
             if change.virtual_server:
                 server = layout.servers[change.virtual_server]
@@ -183,6 +191,8 @@ class Programmer:
         self._report.log(written.operations, causes)
         self._say_holds(dirty.values(), causes, written.trace)
         touched = written.keys
+        if everything:
+            keys |= dict.fromkeys(layout.by_key)  # every document names the revision it rests on
         for key in keys:
             server = layout.by_key.get(key)
             if key in touched:

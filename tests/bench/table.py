@@ -25,10 +25,10 @@ from tests.bench.table_shape import Shape
 NAME = "bench-table"
 _INTRODUCTION = """\
 ## The table
-On a kernel with IPVS (the lab's guest where this machine's has none: one processor, on which a system call is
-dear, so that only the ratios mean something). The real servers have no checks and the router no VRRP
-instance: what is measured is the way from a file to the kernel. A row is the median of its rounds; the ratio is
-the first row of its kind over that row.
+On a kernel with IPVS (the lab's guest where this machine's has none: one processor, on which a system call
+is dear, so that only the ratios mean something). The real servers have no checks and the router no VRRP
+instance: what is measured is the way from a file to the kernel. A row is the median of its rounds; the ratio
+is the first row of its kind over that row.
 """
 
 

@@ -248,7 +248,8 @@ def revision_digest(bodies: Mapping[str, bytes]) -> str:
 
     Over the bodies as they crossed the bus, so that a reader that does not know a newer field agrees.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    parts: list[bytes] = []
     for key in sorted(bodies):
-        digest.update(key.encode() + b"\0" + bodies[key] + b"\0")
-    return digest.hexdigest()
+        parts += (key.encode(), bodies[key])
+    # in one go: forty thousand calls would take longer than what they digest
+    return hashlib.blake2b(b"\0".join((*parts, b"")), digest_size=16).hexdigest()

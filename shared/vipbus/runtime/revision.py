@@ -28,6 +28,8 @@ from vipbus.telemetry.trace import TraceContext
 if TYPE_CHECKING:
     from vipbus.bus import Entry
 
+_SERVERS = (VirtualServer, RealServer)
+
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """One whole accepted configuration of one router."""
@@ -116,9 +118,14 @@ def _whole_revision(
     values = [own[key].value for key in sorted(own)]
     return Revision(
         head=head,
-        vrrp=vrrp_configuration(head.router, head.revision, values),
-        virtual_servers=tuple(value for value in values if isinstance(value, VirtualServer)),
-        real_servers=tuple(value for value in values if isinstance(value, RealServer)),
+        vrrp=vrrp_configuration(
+            head.router,
+            head.revision,
+            # nearly all are of these two kinds, and the others are looked through kind by kind
+            [value for value in values if not isinstance(value, _SERVERS)],
+        ),
+        virtual_servers=tuple([value for value in values if isinstance(value, VirtualServer)]),
+        real_servers=tuple([value for value in values if isinstance(value, RealServer)]),
         ipvs=next((value for value in values if isinstance(value, IpvsSettings)), None),
         trace=head_entry.trace,
     )

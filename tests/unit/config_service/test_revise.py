@@ -10,40 +10,45 @@ import pytest
 from config_service.revise import Desired, Held, Write, compare, desire, next_head
 from config_service.service import source
 from tests.unit.config_service.support import GOOD, compiled
+from vipbus.bus import Entry
 from vipbus.contracts import Entity, Head, revision_digest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 A, B, C = b"a", b"b", b"c"
 
 
+def held(revision: int, body: bytes) -> Held:
+    return Entry(body, revision, body)
+
+
 @pytest.mark.parametrize(
-    ("desired", "held", "unreadable", "writes", "counts"),
+    ("desired", "present", "unreadable", "writes", "counts"),
     [
         ({}, {}, (), (), (0, 0, 0)),
         ({"x": A}, {}, (), (Write("x", A, 0),), (1, 0, 0)),
-        ({"x": A}, {"x": Held(7, A)}, (), (), (0, 0, 0)),
-        ({"x": B}, {"x": Held(7, A)}, (), (Write("x", B, 7),), (0, 1, 0)),
-        ({}, {"x": Held(7, A)}, (), (Write("x", None, 7),), (0, 0, 1)),
+        ({"x": A}, {"x": held(7, A)}, (), (), (0, 0, 0)),
+        ({"x": B}, {"x": held(7, A)}, (), (Write("x", B, 7),), (0, 1, 0)),
+        ({}, {"x": held(7, A)}, (), (Write("x", None, 7),), (0, 0, 1)),
         (
             {"x": B, "y": C},
-            {"z": Held(3, A), "x": Held(7, A)},
+            {"z": held(3, A), "x": held(7, A)},
             (),
             (Write("x", B, 7), Write("y", C, 0), Write("z", None, 3)),
             (1, 1, 1),
         ),
         # a body that nobody can read: the good one seen before it says nothing of what stands there now
-        ({"x": A}, {"x": Held(7, A)}, ("x",), (Write("x", A, None),), (0, 1, 0)),
-        ({}, {"x": Held(7, A)}, ("x", "y"), (Write("x", None, None), Write("y", None, None)), (0, 0, 2)),
+        ({"x": A}, {"x": held(7, A)}, ("x",), (Write("x", A, None),), (0, 1, 0)),
+        ({}, {"x": held(7, A)}, ("x", "y"), (Write("x", None, None), Write("y", None, None)), (0, 0, 2)),
     ],
 )
 def test_compare(
     desired: dict[str, bytes],
-    held: dict[str, Held],
+    present: dict[str, Held],
     unreadable: tuple[str, ...],
     writes: tuple[Write, ...],
     counts: tuple[int, int, int],
 ) -> None:
-    changes = compare(desired, held, unreadable)
+    changes = compare(desired, present, unreadable)
     assert changes.writes == writes
     assert (changes.added, changes.changed, changes.removed) == counts
 

@@ -1,0 +1,152 @@
+"""What of a file is as it was when it was read before: that is neither compiled nor encoded again.
+
+A change of one weight among forty thousand lines is one virtual server to look at. The block of one means the
+same as long as its own text and all text outside of such blocks are the same. Where that is not certain (a
+warning, an error, a word in quotes, a check that asks the machine) the whole file is compiled, so that lines
+and messages are those of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from config_service.keepalived.compile import Configuration
+from config_service.problems import ConfigError
+from vipbus.contracts import RealServer, VirtualServer
+
+_KEYWORD: Final = "virtual_server "
+_END: Final = "\n}\n"
+"""How such a block ends where nothing is indented; any other is no part of this."""
+_NOT_PLAIN: Final = re.compile(r"[#!\"'\\$~@]|include|MISC_CHECK|FILE_CHECK|notify_|quorum_")
+"""What may mean more than the words of the block: quotes, comments, other files, the machine's own state."""
+
+_COMMENTS: Final = re.compile(r"(?:[ \t]*(?:[#!][\t\x20\x21\x23\x25\x26\x28-\x5b\x5d-\x7d]*)?\n)*")
+"""Lines that say nothing, and end where they end: no quote, no backslash."""
+
+Bodies = dict[str, bytes]
+"""Encoded entities, by key."""
+
+
+class Split(msgspec.Struct, frozen=True):
+    """A file's text, taken apart: what stands before the blocks, the blocks, what stands after them."""
+
+    before: str
+    blocks: tuple[str, ...]
+    after: str
+
+
+def split(text: str) -> Split | None:
+    """Take the blocks of virtual servers out of a text; None where more than comments is between them."""
+    before: list[str] = []
+    blocks: list[str] = []
+    after: list[str] = []
+    *pieces, last = text.split(_END)
+    for piece in pieces:
+        at = 0 if piece.startswith(_KEYWORD) else piece.find("\n" + _KEYWORD) + 1
+        if at == 0 and not piece.startswith(_KEYWORD):
+            (after if blocks else before).append(piece + _END)
+            continue
+        if after:
+            return None
+        if not blocks:
+            before.append(piece[:at])
+        elif _COMMENTS.fullmatch(piece, 0, at) is None:
+            return None
+        blocks.append(piece[at:] + _END)
+    (after if blocks else before).append(last)
+    return Split("".join(before), tuple(blocks), "".join(after))
+
+
+def _is_plain(block: str) -> bool:
+    return _NOT_PLAIN.search(block) is None and block.count("{") == block.count("}")
+
+
+class Known:
+    """What the last text that was accepted means, block by block."""
+
+    def __init__(self) -> None:
+        self._around: tuple[str, str] | None = None
+        """The text before and after the blocks; None: nothing is known."""
+        self._blocks: dict[str, Bodies] = {}
+
+    def read(self, text: str, compiled: Callable[[str], Configuration]) -> tuple[Configuration, Bodies]:
+        """Compile a text, or what of it is new, and give all its entities encoded.
+
+        Where only a part was compiled, the configuration is that part's: name, warnings and references are
+        those of the whole.
+
+        Raises:
+            ConfigError: it is refused.
+        """
+        parts = split(text)
+        if parts is not None and (parts.before, parts.after) == self._around:
+            found = self._with_known(parts, compiled)
+            if found is not None:
+                return found
+        return self._whole(text, parts, compiled)
+
+    def _with_known(
+        self, parts: Split, compiled: Callable[[str], Configuration]
+    ) -> tuple[Configuration, Bodies] | None:
+        new = [block for block in parts.blocks if block not in self._blocks]
+        if len(set(parts.blocks)) < len(parts.blocks) or not all(map(_is_plain, new)):
+            return None
+        # one at least: a file without any is refused
+        shown = new or list(parts.blocks[:1])
+        if 2 * len(shown) > len(parts.blocks):
+            return None
+        try:
+            configuration = compiled("".join((parts.before, *shown, parts.after)))
+        except ConfigError:
+            return None  # its line is another one in the whole
+        if configuration.warnings:
+            return None
+        outside, groups = _encoded(configuration)
+        if len(groups) != len(shown):
+            return None
+        blocks = self._blocks | dict(zip(shown, groups, strict=True))
+        bodies = dict(outside)
+        for block in parts.blocks:
+            bodies.update(blocks[block])
+        if len(bodies) < len(outside) + sum(len(blocks[block]) for block in parts.blocks):
+            return None  # two blocks of one virtual server
+        self._blocks = {block: blocks[block] for block in parts.blocks}
+        return configuration, bodies
+
+    def _whole(
+        self, text: str, parts: Split | None, compiled: Callable[[str], Configuration]
+    ) -> tuple[Configuration, Bodies]:
+        self._around, self._blocks = None, {}
+        configuration = compiled(text)
+        outside, groups = _encoded(configuration)
+        bodies = dict(outside)
+        for group in groups:
+            bodies.update(group)
+        if (
+            parts is not None
+            and not configuration.warnings
+            and len(groups) == len(parts.blocks) > 0
+            and all(map(_is_plain, parts.blocks))
+        ):
+            self._around = parts.before, parts.after
+            self._blocks = dict(zip(parts.blocks, groups, strict=True))
+        return configuration, bodies
+
+
+def _encoded(configuration: Configuration) -> tuple[Bodies, list[Bodies]]:
+    """Encode entities: those of no virtual server, and each virtual server with its real servers."""
+    encode = msgspec.json.Encoder().encode
+    outside: Bodies = {}
+    groups: list[Bodies] = []
+    for entity in configuration.entities:
+        if isinstance(entity, VirtualServer):
+            groups.append({entity.key: encode(entity)})
+        elif isinstance(entity, RealServer):
+            groups[-1][entity.key] = encode(entity)
+        else:
+            outside[entity.key] = encode(entity)
+    return outside, groups

@@ -1,0 +1,144 @@
+"""A file that is read again means what it means when it is read for the first time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config_service.keepalived.compile import Configuration
+from config_service.load import compiler
+from config_service.problems import ConfigError
+from config_service.revise import desire
+from config_service.unchanged import Known
+from vipbus.runtime.secrets import Secrets
+
+PATH = Path("lb.conf")
+AROUND = "global_defs {\n  router_id r1\n}\n"
+INSTANCE = """vrrp_instance V {
+  interface lo
+  virtual_router_id 7
+  virtual_ipaddress {
+    10.0.0.1
+  }
+}
+"""
+
+
+def block(number: int, weight: int = 1, more: str = "") -> str:
+    return (
+        f"virtual_server 10.0.0.{number} 80 {{\n  protocol TCP\n{more}"
+        f"  real_server 10.1.0.{number} 80 {{\n    weight {weight}\n  }}\n}}\n"
+    )
+
+
+TEXT = AROUND + "".join(block(number) for number in range(1, 9))
+
+
+class Reader:
+    """Reads texts one after the other, and notes how long the texts were that it had to compile."""
+
+    def __init__(self) -> None:
+        self.known = Known()
+        self.compiled: list[str] = []
+        self._compile = compiler(PATH, None, Secrets.in_memory())
+
+    def read(self, text: str) -> dict[str, bytes]:
+        return self.known.read(text, self._noted)[1]
+
+    def _noted(self, text: str) -> Configuration:
+        self.compiled.append(text)
+        return self._compile(text)
+
+
+def alone(text: str) -> dict[str, bytes] | list[str]:
+    """Read a text as if nothing had been before: its entities, or what is wrong with it."""
+    try:
+        return desire(compiler(PATH, None, Secrets.in_memory())(text), "test").bodies
+    except ConfigError as error:
+        return error.lines()
+
+
+def after(before: str, text: str) -> dict[str, bytes] | list[str]:
+    reader = Reader()
+    reader.read(before)
+    try:
+        return reader.read(text)
+    except ConfigError as error:
+        return error.lines()
+
+
+def test_one_weight_of_many_is_one_block_to_compile() -> None:
+    reader = Reader()
+    reader.read(TEXT)
+    changed = TEXT.replace(block(5), block(5, weight=9))
+    assert reader.read(changed) == alone(changed)
+    assert reader.compiled == [TEXT, AROUND + block(5, weight=9)]
+    assert reader.read(TEXT) == alone(TEXT)
+    assert reader.compiled[2] == AROUND + block(5)
+
+
+def test_comments_between_blocks_are_no_hindrance() -> None:
+    text = TEXT.replace(block(3), "\n# the third\n! of eight\n" + block(3))
+    reader = Reader()
+    reader.read(text)
+    changed = text.replace(block(5), block(5, weight=9)).replace("the third", "the next")
+    assert reader.read(changed) == alone(changed)
+    assert reader.compiled[1:] == [AROUND + block(5, weight=9)]
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        (TEXT, TEXT.replace(block(4), block(4, more="  lvs_sched nothing\n"))),
+        (TEXT, TEXT.replace(block(4), block(4) + block(4, weight=2))),
+        (TEXT, TEXT.replace(block(4), block(4) + block(4))),
+        (TEXT, TEXT.replace(block(4), block(4, more="}\n"))),
+        (TEXT, TEXT.replace(block(4), block(4, more="  {\n"))),
+        (TEXT, TEXT.replace(block(4), "# \\\n" + block(4))),
+        (TEXT, TEXT.replace(block(4), "garbage \\\n" + block(4))),
+        (TEXT, TEXT.replace(block(4), block(4, more='  persistence_timeout "60"\n'))),
+        (TEXT, TEXT.replace(block(4), "virtual_server 10.0.0.4 80 {\n}\n")),
+        (TEXT, TEXT.replace(block(4), "")),
+        (TEXT, AROUND),
+        (TEXT, TEXT.replace(AROUND, "")),
+        (TEXT, TEXT.replace(AROUND, AROUND + INSTANCE)),
+        (AROUND + INSTANCE + TEXT[len(AROUND) :], TEXT),
+        (TEXT, TEXT + INSTANCE),
+        (TEXT + INSTANCE, TEXT),
+        (TEXT, TEXT.replace(block(4), INSTANCE + block(4))),
+        (TEXT, TEXT.replace("\n", "\r\n")),
+        (TEXT, TEXT.removesuffix("\n")),
+        (TEXT + "\n", TEXT.replace(block(4), block(4, 2))),
+        (INSTANCE + TEXT, "vrrp_instance V {\n" + TEXT + INSTANCE.split("\n", 1)[1]),
+        (TEXT, TEXT.replace(block(4), block(4, 2)) + "}\n"),
+        (TEXT, TEXT.replace(block(4), block(4, 2)) + "virtual_server 10.0.0.99 80 {\n"),
+    ],
+)
+def test_whatever_is_changed_means_what_it_means_alone(before: str, text: str) -> None:
+    assert after(before, text) == alone(text)
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.builds(block, st.integers(1, 6), st.integers(0, 3)),
+        st.sampled_from(
+            ["# a comment\n", "\n", "}\n", "{\n", INSTANCE, AROUND, "virtual_server\n", "# \\\n"]
+        ),
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(st.lists(PIECES, min_size=2, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_any_files_one_after_the_other(texts: list[str]) -> None:
+    reader = Reader()
+    for text in texts:
+        try:
+            found: dict[str, bytes] | list[str] = reader.read(text)
+        except ConfigError as error:
+            found = error.lines()
+        assert found == alone(text)
