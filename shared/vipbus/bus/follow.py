@@ -29,9 +29,11 @@ _OPERATION = b"\r\nKV-Operation:"
 _MARKER = b"\r\nNats-Marker-Reason:"
 _TRACEPARENT = b"\r\ntraceparent:"
 _SAVE_DELAY = 0.2
-"""Seconds of calm after a change before the picture is saved: a burst is one write."""
+"""Seconds from a change until the picture is saved: a burst is one write."""
+_BURST = 64
+"""Changes within that time that are a burst which goes on: the saving waits for its end."""
 _SAVE_BY = 5.0
-"""Seconds after which it is saved although changes go on."""
+"""Seconds after which it is saved although a burst goes on."""
 
 
 class Entry(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -209,7 +211,7 @@ class Follow(Generic[T]):
             if self._saving is None:
                 loop = asyncio.get_running_loop()
                 self._save_by = loop.time() + _SAVE_BY
-                self._saving = loop.call_later(_SAVE_DELAY, self._save_when_calm, self._changes)
+                self._saving = loop.call_later(_SAVE_DELAY, self._save_after, self._changes)
         self._on_change()
 
     # ---- the file
@@ -229,12 +231,12 @@ class Follow(Generic[T]):
             return
         self.known = True
 
-    def _save_when_calm(self, changes: int) -> None:
+    def _save_after(self, changes: int) -> None:
         loop = asyncio.get_running_loop()
-        if changes == self._changes or loop.time() >= self._save_by:
+        if self._changes - changes < _BURST or loop.time() >= self._save_by:
             self._save()
         else:
-            self._saving = loop.call_later(_SAVE_DELAY, self._save_when_calm, self._changes)
+            self._saving = loop.call_later(_SAVE_DELAY, self._save_after, self._changes)
 
     def _save(self) -> None:
         self._saving = None
