@@ -172,7 +172,7 @@ def measure(small: str, large: str, rounds: int, changes: int, directory: Path) 
     directory.mkdir(parents=True, exist_ok=True)
     output = directory / "figures.json"
     output.unlink(missing_ok=True)
-    guest = [sys.executable, "-m", "tests.lab.guest", "--"]
+    guest = [sys.executable, "-m", "tests.lab.guest", "--seconds", "3600", "--"]
     inside = [
         sys.executable,
         "-m",

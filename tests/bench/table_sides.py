@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 from vipbus.bus import Bus, address
 from vipbus.contracts import Operate, OperateResult, command_subject
 
-_WITHIN = 180.0
+_WITHIN = 600.0
 """Seconds for the largest table; a bound, no measure."""
 _EVERY = 0.002
 """Seconds between two looks at one service."""

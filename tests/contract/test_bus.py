@@ -447,3 +447,47 @@ def test_the_mark_of_a_deleted_key_can_be_one_that_ends(nats_server: NatsServer)
             assert changes == [opinion.key] * 3
 
     run(story)
+
+
+def test_many_writes_are_each_compared_and_set(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as one:
+            now = datetime.now(UTC)
+            first = await one.write_many(
+                HEALTH, [(f"v.{n}", b"%d" % n, 0) for n in range(3000)], trace=trace.record("test"), time=now
+            )
+            assert [found for found in first if found] == sorted(set(map(int, filter(None, first))))
+            assert len(first) == 3000
+            again = [
+                ("v.0", b"new", first[0] or 0),
+                ("v.1", b"stale", 0),
+                ("v.2", None, first[2] or 0),
+                ("v.3000", b"new", 0),
+            ]
+            second = await one.write_many(HEALTH, again, trace=trace.record("test"), time=now)
+            assert [found is None for found in second] == [False, True, False, False]
+            assert await one.revision(HEALTH, "v.0") == (second[0], b"new")
+            assert await one.revision(HEALTH, "v.1") == (first[1], b"1")
+            assert await one.revision(HEALTH, "v.2") == (second[2], None)
+            with pytest.raises(RefusedError, match="too many for the bus"):
+                await one.write_many(
+                    HEALTH, [("v.x", b"x" * 2_000_000, 0)], trace=trace.record("test"), time=now
+                )
+            assert await one.write_many(HEALTH, [], trace=trace.record("test"), time=now) == []
+
+    run(story)
+
+
+def test_many_writes_to_a_bus_that_dies_are_unknown(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as one:
+            nats_server.kill()
+            with pytest.raises(BusAwayError):
+                await one.write_many(
+                    HEALTH,
+                    [(f"v.{n}", b"x", 0) for n in range(2000)],
+                    trace=trace.record("test"),
+                    time=datetime.now(UTC),
+                )
+
+    run(story)

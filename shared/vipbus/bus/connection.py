@@ -46,6 +46,10 @@ READ_TIMEOUT = 10.0
 """Seconds to wait until a bucket is read; the largest known takes about one."""
 REQUEST_TIMEOUT = 2.0
 """Seconds to wait for the server's answer to one request."""
+SERIES_TIMEOUT = 10.0
+"""Seconds without any answer to a long series: a server that stores thousands has others to serve, too."""
+_SERIES = 256
+"""Writes that are a long series."""
 TO_DO_ABOUT_WRITES = "if its disk is or was full, make room and restart nats-server"
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 """nats-server's error codes for a refused compare-and-set."""
@@ -378,7 +382,7 @@ class Bus:
             RefusedError: the server said no; of the others some may have been applied.
         """
         self._require()
-        pipe = Pipe(self._client, self._parser, REQUEST_TIMEOUT)
+        pipe = Pipe(self._client, self._parser, REQUEST_TIMEOUT if len(writes) < _SERIES else SERIES_TIMEOUT)
         common = envelope_headers(f"vipbus.state.{bucket.name}", self.source, trace, time)
         # an id a message, from one that is random: forty thousand calls for randomness take a second
         first = int(common.pop("ce-id"), 16)
@@ -396,7 +400,8 @@ class Bus:
         try:
             answers = await pipe.ask(lines(common), requests, len(writes))
         except nats.errors.MaxPayloadError as error:
-            raise RefusedError(f"{bucket.name}: {self._too_large(b'')}") from error
+            key, body = max(((key, body or b"") for key, body, _ in writes), key=lambda each: len(each[1]))
+            raise RefusedError(f"{bucket.name} {key}: {self._too_large(body)}") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             BUS_WRITES.add(bucket=bucket.name, result="unknown")
             self._note_taken(f"no answer to writes of {bucket.name} ({_in_words(error)})")

@@ -17,9 +17,9 @@ from nats.aio.client import Client
 
 from vipbus.bus import direct
 
-_IN_FLIGHT: Final = 512
+_IN_FLIGHT: Final = 2048
 """Requests without an answer yet: enough to keep the server busy, few enough for any buffer."""
-_AT_ONCE: Final = 64
+_AT_ONCE: Final = 256
 """Requests handed to the socket together."""
 
 

@@ -1,0 +1,1 @@
+"""Unit tests of the bus: what of it needs no server."""
