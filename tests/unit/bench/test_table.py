@@ -10,7 +10,7 @@ from config_service.load import load
 from ipvs_programmer import codec, genetlink
 from ipvs_programmer import constants as c
 from ipvs_programmer.fake import FakeKernel
-from ipvs_programmer.netlink import HEADER
+from ipvs_programmer.netlink import HEADER, attribute
 from ipvs_programmer.plan import AddDestination, AddService, plan
 from tests.bench.table import read, show_processes, show_times
 from tests.bench.table_guest import Changed, Figures, Whole, reals
@@ -67,7 +67,7 @@ def recording(shape: Shape) -> bytes:
     done = message(c.NLMSG_DONE, bytes(4))
     family = message(
         c.GENL_ID_CTRL,
-        genetlink.command(1, 1, codec.attribute(c.CTRL_ATTR_FAMILY_ID, b"\x20\x00")),
+        genetlink.command(1, 1, attribute(c.CTRL_ATTR_FAMILY_ID, b"\x20\x00")),
     )
     acknowledged = message(c.NLMSG_ERROR, bytes(20))
     operations = plan(shape.desired(), {}, ())
