@@ -165,8 +165,16 @@ class Service:
 
     async def reload(self, router: str | None = None) -> ReloadResult:
         body = msgspec.json.encode(ReloadConfig(router=router))
-        answer = await self.bus.request("vipbus.cmd.config-service.reload", body, timeout=10)
-        return msgspec.json.decode(answer, type=ReloadResult)
+        for _ in range(100):
+            try:
+                answer = await self.bus.request("vipbus.cmd.config-service.reload", body, timeout=10)
+            except BusAwayError as error:
+                if "nobody serves" not in str(error):
+                    raise
+                await asyncio.sleep(0.05)  # its first revision may be there a moment before
+            else:
+                return msgspec.json.decode(answer, type=ReloadResult)
+        raise AssertionError("the service does not serve")
 
     async def write(self, key: str, body: bytes | None) -> None:
         """Write a key as another program would."""
