@@ -40,6 +40,9 @@ class DirectParser(Parser):
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what was read."""
+        if data:
+            # any byte is a sign of life: behind thousands of messages the answer to a ping comes late
+            self.nc._pings_outstanding = 0  # noqa: SLF001  # the library waits for that answer alone
         if self._rest:
             data = self._rest + data
         at, end = 0, len(data)
