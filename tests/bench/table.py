@@ -172,6 +172,7 @@ def measure(small: str, large: str, rounds: int, changes: int, directory: Path) 
     directory.mkdir(parents=True, exist_ok=True)
     output = directory / "figures.json"
     output.unlink(missing_ok=True)
+    (directory / "dump").unlink(missing_ok=True)
     guest = [sys.executable, "-m", "tests.lab.guest", "--seconds", "3600", "--"]
     inside = [
         sys.executable,
@@ -217,7 +218,12 @@ def main() -> None:
     found = measure(small, large, rounds, changes, directory)
     machine = f"Machine: {describe()}. It was busy {busy.share():.0%}."
     parts = [show_times(found, _shape(small), _shape(large)), show_processes(found)]
-    parts.append(show_reading(read(directory / "dump", _shape(large), rounds)))
+    if found.ours is None:
+        parts.append(
+            "`vipbus run` did not write the whole table, or not what was asked of it; the log says why."
+        )
+    else:
+        parts.append(show_reading(read(directory / "dump", _shape(large), rounds)))
     text = "\n\n".join(parts)
     print(text)
     if options.write:

@@ -182,7 +182,13 @@ def main() -> None:
             print(found, file=sys.stderr)
         them = theirs(large, directory, options.changes) if "theirs" in options.only else None
         print(them, file=sys.stderr)
-        us = ours(large, directory, options.changes, options.dump) if "ours" in options.only else None
+        us = None
+        if "ours" in options.only:
+            try:
+                us = ours(large, directory, options.changes, options.dump)
+            except AssertionError as error:
+                # the figures of the others are there, and this one is said where it is missing
+                print(f"vipbus run: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         print(us, file=sys.stderr)
     figures = Figures(
         write=tuple(found["write"]),
