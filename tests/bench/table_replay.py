@@ -14,7 +14,8 @@ from typing import Any
 
 from ipvs_programmer import constants as c
 from ipvs_programmer.ipvs import IpvsKernel
-from ipvs_programmer.netlink import HEADER, NetlinkSocket
+from ipvs_programmer.netlink import NetlinkSocket
+from ipvs_programmer.octets import HEADER
 
 _LENGTH = struct.Struct("=I")
 _SEQUENCE_AT = 8

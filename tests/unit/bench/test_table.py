@@ -10,7 +10,7 @@ from config_service.load import load
 from ipvs_programmer import codec, genetlink
 from ipvs_programmer import constants as c
 from ipvs_programmer.fake import FakeKernel
-from ipvs_programmer.netlink import HEADER, attribute
+from ipvs_programmer.octets import HEADER, attribute
 from ipvs_programmer.plan import AddDestination, AddService, plan
 from tests.bench.table import read, show_processes, show_times
 from tests.bench.table_guest import Changed, Figures, Whole, reals
