@@ -18,7 +18,7 @@ from ctl.report import (
     VirtualServerReport,
 )
 from ctl.snapshot import Snapshot
-from ctl.words import OPERATED, from_token
+from ctl.words import OPERATED, count, endpoint, from_token
 from vipbus.contracts import (
     Condition,
     OperatorState,
@@ -57,7 +57,11 @@ def assess(snapshot: Snapshot) -> Report:
         routers=routers,
         virtual_servers=virtual_servers,
         services=services,
-        notes=(*(f"{text}; it is left out" for text in snapshot.unreadable), *_left(snapshot)),
+        notes=(
+            *(f"{text}; it is left out" for text in snapshot.unreadable),
+            *_left(snapshot),
+            *_leaving(snapshot),
+        ),
     )
     return judge.judged(report)
 
@@ -74,6 +78,19 @@ def _left(snapshot: Snapshot) -> Iterator[str]:
             yield (
                 f"{server} of {service} is {done} by {said.by} and not configured any more; "
                 "`vipbus enable` takes that back"
+            )
+
+
+def _leaving(snapshot: Snapshot) -> Iterator[str]:
+    """Say which virtual servers are not configured any more and drain."""
+    configured = {(rev.router, server.id) for rev in snapshot.revisions for server in rev.virtual_servers}
+    routers = {rev.router for rev in snapshot.revisions}
+    for table in snapshot.tables:
+        draining = sum(each.reason == "draining" for each in table.destinations)
+        if draining and table.router in routers and (table.router, table.virtual_server) not in configured:
+            yield (
+                f"{table.words} is not configured any more on {table.router} and drains: "
+                f"{count(draining, 'real server')} with connections left"
             )
 
 
@@ -182,6 +199,8 @@ def _virtual_servers(
             scheduler=virtual_server.scheduler,
             forwarding=virtual_server.forwarding,
             persistence_timeout=virtual_server.persistence_timeout,
+            quorum=virtual_server.quorum,
+            sorry_server=endpoint(sorry.address, sorry.port) if sorry is not None else "",
             tables=tuple(
                 _table(
                     revision.router,
@@ -202,6 +221,7 @@ def _virtual_servers(
         )
         for identity, where in sorted(found.items())
         for virtual_server in (where[0][1],)
+        for sorry in (virtual_server.sorry_server,)
     )
 
 
@@ -218,6 +238,8 @@ def _table(router: str, table: VirtualServerTable | None, *, wanted: bool, curre
         cause=table.cause,
         error=table.error,
         held=table.held,
+        quorum=table.quorum,
+        live_weight=table.live_weight,
     )
 
 

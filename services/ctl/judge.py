@@ -47,6 +47,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _owners(report)
     yield from _tables(report)
     for virtual_server in report.virtual_servers:
+        yield from _quorum(virtual_server)
         yield from _pool(virtual_server)
 
 
@@ -170,6 +171,21 @@ def _tables(report: Report) -> Iterator[str]:
         else:
             what = ", ".join(names)
         yield f"{router}: {what} not in the kernel's table as it should be: {reason}"
+
+
+def _quorum(virtual_server: VirtualServerReport) -> Iterator[str]:
+    """Say that a pool is below its quorum, where that is more than that all of it is down."""
+    if virtual_server.quorum == 1 and not virtual_server.sorry_server:
+        return
+    lost = [table for table in virtual_server.tables if not table.quorum and table.current]
+    if lost:
+        serves = any(each.reason == "sorry" for table in lost for each in table.destinations)
+        instead = f"; the sorry server {virtual_server.sorry_server} serves" if serves else ""
+        weight = min(table.live_weight for table in lost)
+        yield (
+            f"{virtual_server.words}: below its quorum, weight {weight} of {virtual_server.quorum} is up"
+            f"{instead}"
+        )
 
 
 def _pool(virtual_server: VirtualServerReport) -> Iterator[str]:

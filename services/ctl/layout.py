@@ -32,7 +32,19 @@ def wrapped(text: str, first: int, rest: int) -> list[str]:
 
 
 _RED, _GREEN, _END = "\033[31m", "\033[32m", "\033[0m"
-_BAD = ("NOT ", "DOWN", "UNKNOWN", "ERROR", "AWAY", "FAULT", "STOPPED", "LAST HEARD", "HELD", "DAMPED")
+_BAD = (
+    "NOT ",
+    "DOWN",
+    "UNKNOWN",
+    "ERROR",
+    "AWAY",
+    "FAULT",
+    "STOPPED",
+    "LAST HEARD",
+    "HELD",
+    "BELOW",
+    "DAMPED",
+)
 
 
 def paint(line: str) -> str:

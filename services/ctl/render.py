@@ -103,12 +103,14 @@ def _virtual_server(virtual_server: VirtualServerReport, report: Report) -> Iter
             yield from wrapped(
                 f"HELD as it was, by hold_below: {names} down at once and kept", INDENT, INDENT
             )
+        for line in _beside(table, virtual_server, report):
+            yield from wrapped(line, INDENT, INDENT + 2)
     for real_server in virtual_server.real_servers:
         yield from row(
             f"  {endpoint(real_server.address, real_server.port)}",
             _real_server(real_server, virtual_server.tables, report),
         )
-        for line in _more(real_server, report):
+        for line in _more(real_server, virtual_server.tables, report):
             yield from wrapped(line, INDENT, INDENT + 2)
 
 
@@ -126,6 +128,19 @@ def _table(table: TableReport, report: Report) -> str:
     return f"{state}{when}" + (f": {why}" if why else "")
 
 
+def _beside(table: TableReport, virtual_server: VirtualServerReport, report: Report) -> Iterator[str]:
+    """Say what a table holds beside the pool: a sorry server, and what has left the configuration."""
+    if not table.quorum:
+        lost = f"BELOW ITS QUORUM: weight {table.live_weight} of {virtual_server.quorum}"
+        serves = any(each.reason == "sorry" for each in table.destinations)
+        yield f"{lost}; the sorry server {virtual_server.sorry_server} serves" if serves else lost
+    for each in table.destinations:
+        if each.reason == "draining":
+            left = (each.until - report.time).total_seconds() if each.until is not None else 0.0
+            server = endpoint(each.address, each.port)
+            yield f"{server} is not configured any more and drains, for {span(left)} at most"
+
+
 def _real_server(real_server: RealServerReport, tables: tuple[TableReport, ...], report: Report) -> str:
     verdict = real_server.verdict if real_server.verdict == "up" else real_server.verdict.upper()
     when = f", since {since(real_server.since, report.time)}" if real_server.since else ""
@@ -139,7 +154,7 @@ def _real_server(real_server: RealServerReport, tables: tuple[TableReport, ...],
     return f"{verdict}{weight}{when}: {real_server.cause}"
 
 
-def _more(found: RealServerReport, report: Report) -> Iterator[str]:
+def _more(found: RealServerReport, tables: tuple[TableReport, ...], report: Report) -> Iterator[str]:
     """Say what else there is to say of a real server: who took it out, where its weight is from."""
     if found.operator is not None:
         said = found.operator
@@ -151,6 +166,14 @@ def _more(found: RealServerReport, report: Report) -> Iterator[str]:
             base, configured = found.checks_weight, f" ({found.weight} is configured)"
         added = f" {'+' if found.weight_added > 0 else '-'} {abs(found.weight_added)}"
         yield f"weight by its checks: {base}{added if found.weight_added else ''}{configured}"
+    slow = [
+        f"at {destination.ramp} % of its weight on {table.router}"
+        for table in tables
+        for destination in table.destinations
+        if destination.ramp < 100 and (destination.address, destination.port) == (found.address, found.port)
+    ]
+    if slow:
+        yield f"slow start: {', '.join(slow)}"
     if found.minority:
         votes = "; ".join(f"{each.prober} says {each.verdict}: {each.cause}" for each in found.minority)
         yield f"{found.voters - len(found.minority)} of {found.voters} say {found.verdict}; {votes}"

@@ -87,6 +87,10 @@ class TableReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     held: tuple[str, ...] = ()
     """Tokens of real servers that are down and stand in the table all the same."""
+    quorum: bool = True
+    """False: the pool has lost its quorum."""
+    live_weight: int = 0
+    """What the quorum is compared with: the weights of all that is up."""
 
 
 class OperatorReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +142,10 @@ class VirtualServerReport(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: str
     forwarding: ForwardingMethod
     persistence_timeout: int | None
+    quorum: int = 1
+    """The weight that the pool needs in all."""
+    sorry_server: str = ""
+    """What serves below that; empty: what is left of the pool."""
     tables: tuple[TableReport, ...]
     real_servers: tuple[RealServerReport, ...]
 

@@ -93,7 +93,14 @@ def verdict_of(
         penalty_at=now if conclusion.damped.penalty else None,
         damped=conclusion.damped.suppressed,
         checked=conclusion.checked if conclusion.damped.suppressed else None,
+        before=_before(conclusion, standing),
     )
+
+
+def _before(conclusion: Conclusion, standing: Verdict | None) -> VerdictName:
+    if standing is None:
+        return "unknown"
+    return standing.before if standing.verdict == conclusion.verdict else standing.verdict
 
 
 def _since(conclusion: Conclusion, standing: Verdict | None, now: datetime) -> datetime:

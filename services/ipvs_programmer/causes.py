@@ -1,14 +1,21 @@
-"""Which change is the cause of what was done to a virtual server. Pure."""
+"""Which change is the cause of what was done to a virtual server, and the span of a reconcile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Final
 
 from ipvs_programmer.desired import Configured
 from ipvs_programmer.inputs import Change
+from vipbus.telemetry.trace import Span, span
 
 START = "ipvs-programmer started"
 """The cause of what the first look at everything leads to."""
+
+
+_LINKS: Final = 16
+"""Causes of one reconcile beyond the first that its span links to."""
 
 
 class Causes:
@@ -37,3 +44,23 @@ class Causes:
             or self._general
             or self._otherwise
         )
+
+
+def process(changes: Sequence[Change]) -> AbstractContextManager[Span]:
+    """Open the span of a reconcile: within the trace of its first cause, linked to the others."""
+    traced = [(each.template, each.trace) for each in changes if each.trace is not None]
+    if not traced:
+        return span("reconcile")
+    (template, parent), *others = traced
+    return span(
+        f"process {template}",
+        parent=parent,
+        links=[trace for _, trace in others[:_LINKS]],
+        kind="consumer",
+        attributes={
+            "messaging.system": "nats",
+            "messaging.operation.type": "process",
+            "messaging.destination.template": template,
+            "vipbus.causes": len(changes),
+        },
+    )

@@ -1,4 +1,4 @@
-"""What the table should be: a revision, the verdicts, what operators say, the active instances. Pure.
+"""What the table should be: a revision, verdicts, what operators say, active instances, the time. Pure.
 
 Unknown is never down: only a verdict ``down`` takes a real server out, and one that is alpha comes in by a
 verdict ``up``. A real server without a check always counts as up. An operator's word outranks all of it.
@@ -6,26 +6,25 @@ verdict ``up``. A real server without a check always counts as up. An operator's
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from datetime import UTC, datetime
 
 import msgspec
 
-from ipvs_programmer import constants as c
+from ipvs_programmer.drain import Drain
 from ipvs_programmer.hold import Hold
-from ipvs_programmer.table import (
-    PROTOCOL_NUMBERS,
-    Destination,
-    DestinationKey,
-    Forwarding,
-    Key,
-    Pool,
-    Service,
-    ServiceKey,
-    full_mask,
+from ipvs_programmer.quorum import is_met
+from ipvs_programmer.ramp import ramped
+from ipvs_programmer.table import Destination, DestinationKey, Key, Pool, Service
+from ipvs_programmer.translate import (
+    canonical,
+    destination_key,
+    forwarding_of,
+    key_of,
+    service_of,
+    sorry_destination,
 )
-from ipvs_programmer.weights import effective_weight
+from ipvs_programmer.weights import Origin, checked_weight, effective_weight, plain
 from vipbus.contracts import (
     OperatorState,
     RealServer,
@@ -38,15 +37,18 @@ from vipbus.contracts import (
 )
 from vipbus.runtime.revision import Revision
 
-_FORWARDING: Final = {"NAT": Forwarding.NAT, "DR": Forwarding.DR, "TUN": Forwarding.TUN}
+NO_TIME = datetime.fromtimestamp(0, UTC)
+"""Of a picture that is not asked for slow starts: all of them are over."""
 
 
 class Configured(msgspec.Struct, frozen=True, kw_only=True):
     """One virtual server of a revision with its real servers, and its identity in the kernel."""
 
-    key: ServiceKey
+    key: Key
     virtual_server: VirtualServer
     real_servers: tuple[RealServer, ...]
+    leaving: Service | None = None
+    """As it stands in the kernel, where it has left the configuration and its real servers drain."""
 
     @property
     def instance(self) -> str:
@@ -55,7 +57,7 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of the real servers."""
+    """What is said of the real servers, and what goes on."""
 
     verdicts: Mapping[str, Verdict] = {}
     """By their bucket key."""
@@ -66,6 +68,23 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     kept: Mapping[Key, Pool] | None = None
     """Given while no verdict was ever read: a checked destination that the kernel has then keeps its weight,
     whoever set it."""
+    quorums: Mapping[str, bool] = {}
+    """Whether a quorum was met when last looked at, by the virtual server's token."""
+    drains: Mapping[Key, Mapping[DestinationKey, Drain]] = {}
+    now: datetime = NO_TIME
+
+
+class Arranged(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual server as it should stand in the kernel, and why."""
+
+    pool: Pool
+    origins: Mapping[DestinationKey, Origin]
+    """Of every destination."""
+    quorum: bool = True
+    live_weight: int = 0
+    """Of all that is up, without slow starts: what the quorum is compared with."""
+    due: datetime | None = None
+    """When it will be another one by the time alone: the next step of a slow start."""
 
 
 class Layout:
@@ -79,11 +98,7 @@ class Layout:
             if real.virtual_server in members:
                 members[real.virtual_server].append(real)
         self.servers = {
-            token: Configured(
-                key=ServiceKey(PROTOCOL_NUMBERS[server.protocol], canonical(server.address), server.port),
-                virtual_server=server,
-                real_servers=tuple(members[token]),
-            )
+            token: Configured(key=key_of(server), virtual_server=server, real_servers=tuple(members[token]))
             for token, server in servers.items()
         }
         """By token."""
@@ -99,12 +114,6 @@ class Layout:
     def news(self, before: Layout) -> dict[Key, Configured]:
         """Find the virtual servers that are not configured as they were."""
         return {key: server for key, server in self.by_key.items() if before.by_key.get(key) != server}
-
-
-def canonical(address: str) -> str:
-    """Write an address as the kernel's comes back, so that equal addresses are equal text."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.inet_ntop(family, socket.inet_pton(family, address))
 
 
 def active_instances(
@@ -128,12 +137,8 @@ def active_instances(
 
 def is_wanted(server: Configured, active: Collection[str], standby: Standby) -> bool:
     """Say whether a virtual server belongs into the kernel now."""
-    return not server.instance or standby == "warm" or server.instance in active
-
-
-def destination_key(real: RealServer) -> DestinationKey:
-    """Give a real server's identity in the kernel."""
-    return DestinationKey(canonical(real.address), real.port)
+    own = server.virtual_server.standby or standby
+    return not server.instance or own == "warm" or server.instance in active
 
 
 def stands(real: RealServer, verdict: Verdict | None) -> bool:
@@ -145,12 +150,68 @@ def stands(real: RealServer, verdict: Verdict | None) -> bool:
     return verdict.verdict == "up"
 
 
-def desired_pool(server: Configured, picture: Picture) -> Pool:
-    """Make a virtual server's service and destinations."""
+class _Member(msgspec.Struct, frozen=True):
+    """A real server that is up, to be weighed beside the others."""
+
+    real: RealServer
+    verdict: Verdict | None
+    destination: Destination
+    origin: Origin
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when it carries load; None: it always has."""
+        return self.verdict.since if self.verdict is not None and self.verdict.verdict == "up" else None
+
+
+def arrange(server: Configured, picture: Picture) -> Arranged:
+    """Make a virtual server's service and destinations, whether it belongs into the kernel now or not."""
+    virtual = server.virtual_server
+    destinations: dict[DestinationKey, Destination] = {}
+    origins: dict[DestinationKey, Origin] = {}
+    live: list[_Member] = []
+    slow = False
+    weight = 0
+    for member, up in _members(server, picture):
+        key = member.destination.key
+        destinations[key] = member.destination
+        origins[key] = member.origin
+        if up:
+            weight += member.destination.weight
+            live.append(member)
+            slow = slow or member.real.slow_start is not None
+    due = _slow_starts(live, picture.now, destinations, origins) if slow else None
+    met = True if server.leaving is not None else _quorum(server, picture, weight)
+    sorry = virtual.sorry_server
+    if sorry is not None and not met:
+        due = None
+        if sorry.inhibit:
+            for key, each in destinations.items():
+                destinations[key] = msgspec.structs.replace(each, weight=0)
+                origins[key] = msgspec.structs.replace(origins[key], ramp=100, reason="inhibited")
+        else:
+            destinations, origins = {}, {}
+        stand_in = sorry_destination(sorry)
+        destinations[stand_in.key] = stand_in
+        origins[stand_in.key] = Origin(reason="sorry")
+    for key, drain in picture.drains.get(server.key, {}).items():
+        if key not in destinations:
+            destinations[key] = drain.destination
+            origins[key] = Origin(reason="draining", until=drain.until)
+    return Arranged(
+        pool=Pool(server.leaving or service_of(server.key, virtual), destinations),
+        origins=origins,
+        quorum=met,
+        live_weight=weight,
+        due=due,
+    )
+
+
+def _members(server: Configured, picture: Picture) -> Iterable[tuple[_Member, bool]]:
+    """Give every real server that stands in the table by what is said of it alone, and whether it is up."""
     virtual = server.virtual_server
     before = picture.kept.get(server.key) if picture.kept else None
     hold = picture.holds.get(virtual.id)
-    destinations: dict[DestinationKey, Destination] = {}
     for real in server.real_servers:
         of = f"{virtual.id}.{real.id}" if real.checks or picture.operators else ""
         said = picture.operators.get(of)
@@ -159,28 +220,72 @@ def desired_pool(server: Configured, picture: Picture) -> Pool:
         key = destination_key(real)
         found = before.destinations.get(key) if before is not None and real.checks else None
         verdict = picture.verdicts.get(of) if real.checks else None
+        up, origin = True, plain(real.weight)
         if hold is not None and real.id in hold.held:
             weight = hold.inside[real.id].effective
+            origin = Origin(configured=real.weight, checked=checked_weight(real, verdict), reason="held")
         elif found is not None:
             weight = found.weight
         elif stands(real, verdict):
             weight = effective_weight(real, verdict)
+            if (checked := checked_weight(real, verdict)) is not None:
+                origin = Origin(configured=real.weight, checked=checked)
+        elif real.inhibit_on_failure:
+            up, weight = False, 0
+            origin = Origin(configured=real.weight, reason="inhibited")
         else:
             continue
-        if said is not None and said.state == "drain":
-            weight = 0
-        destinations[key] = Destination(key=key, forwarding=_FORWARDING[virtual.forwarding], weight=weight)
-    persistence = virtual.persistence_timeout
-    return Pool(
-        Service(
-            key=server.key,
-            scheduler=virtual.scheduler,
-            flags=c.IP_VS_SVC_F_PERSISTENT if persistence is not None else 0,
-            timeout=persistence or 0,
-            netmask=full_mask(server.key.family),
-        ),
-        destinations,
-    )
+        if said is not None:
+            weight, origin = 0, msgspec.structs.replace(origin, operator="drain")
+        method, tunnel = forwarding_of(virtual, real)
+        destination = Destination(
+            key=key,
+            forwarding=method,
+            weight=weight,
+            upper_threshold=real.upper_threshold,
+            lower_threshold=real.lower_threshold,
+            tunnel=tunnel,
+        )
+        yield _Member(real, verdict, destination, origin), up
+
+
+def _slow_starts(
+    live: Collection[_Member],
+    now: datetime,
+    destinations: dict[DestinationKey, Destination],
+    origins: dict[DestinationKey, Origin],
+) -> datetime | None:
+    """Put the weights of those that came back into the pool; return when the first of them changes.
+
+    Whoever came up before all others found no one to carry the load meanwhile, and takes all of it at once.
+    """
+    loaded = [member for member in live if member.destination.weight]
+    times = [member.since for member in loaded]
+    first = None if None in times else min((time for time in times if time is not None), default=None)
+    due: datetime | None = None
+    for member in loaded:
+        real, verdict, whole = member.real, member.verdict, member.destination
+        came_back = verdict is not None and verdict.verdict == "up" and verdict.before == "down"
+        if real.slow_start is None or not came_back or member.origin.reason:
+            continue
+        assert verdict is not None  # noqa: S101  # it came back
+        if first is not None and verdict.since <= first:
+            continue
+        weight, following = ramped(real.slow_start, whole.weight, verdict.since, now)
+        if following is None:
+            continue
+        destinations[whole.key] = msgspec.structs.replace(whole, weight=weight)
+        origins[whole.key] = msgspec.structs.replace(member.origin, ramp=100 * weight // whole.weight)
+        due = following if due is None else min(due, following)
+    return due
+
+
+def _quorum(server: Configured, picture: Picture, weight: int) -> bool:
+    virtual = server.virtual_server
+    before = picture.quorums.get(virtual.id, True)
+    if picture.kept is not None and server.key in picture.kept:
+        return before  # no verdict was ever read: what stands stays
+    return is_met(before, weight, virtual.quorum, virtual.hysteresis)
 
 
 def desired(
@@ -188,5 +293,5 @@ def desired(
 ) -> dict[Key, Pool]:
     """Make the table of these virtual servers; those that do not belong into the kernel now are left out."""
     return {
-        server.key: desired_pool(server, picture) for server in servers if is_wanted(server, active, standby)
+        server.key: arrange(server, picture).pool for server in servers if is_wanted(server, active, standby)
     }

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
-from ipvs_programmer.desired import Configured, Layout
+from ipvs_programmer import constants as c
+from ipvs_programmer.desired import Arranged, Configured, Layout
+from ipvs_programmer.table import Destination as Held
 from ipvs_programmer.table import Pool
+from ipvs_programmer.translate import FORWARDING, SCHEDULER_FLAGS, configured_tunnel, service_of
+from ipvs_programmer.weights import Origin
 from vipbus.bus import Bus, StateWriter
 from vipbus.contracts import (
     TABLE,
     Destination,
+    ForwardingMethod,
     InstanceTable,
     TableDocument,
     VirtualServerTable,
@@ -23,34 +29,44 @@ from vipbus.telemetry.trace import TraceContext
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
+_FORWARDING: Final[dict[int, ForwardingMethod]] = {each.value: word for word, each in FORWARDING.items()}
+_UNKNOWN: Final = Origin()
+
+
 def virtual_server_table(
     server: Configured,
     pool: Pool | None,
+    arranged: Arranged | None = None,
     *,
     revision: int,
     epoch: int,
     error: str,
     held: Collection[str] = (),
 ) -> VirtualServerTable:
-    """Say what the kernel holds for a virtual server; without cause and time, which `Documents` adds."""
+    """Say what the kernel holds for a virtual server; without cause and time, which `Documents` adds.
+
+    ``arranged`` tells where the weights come from; what the kernel has beside it is in no configuration.
+    """
     virtual = server.virtual_server
+    origins = arranged.origins if arranged is not None else {}
+    service = pool.service if pool is not None else server.leaving or service_of(server.key, virtual)
     return VirtualServerTable(
         router=virtual.router,
         virtual_server=virtual.id,
         address=virtual.address,
         port=virtual.port,
         protocol=virtual.protocol,
-        scheduler=pool.service.scheduler if pool is not None else virtual.scheduler,
+        mark=virtual.mark,
+        family=virtual.family,
+        scheduler=service.scheduler,
+        scheduler_flags=tuple(word for word, bit in SCHEDULER_FLAGS.items() if service.flags & bit),
+        persistence_timeout=service.timeout if service.flags & c.IP_VS_SVC_F_PERSISTENT else 0,
+        one_packet=bool(service.flags & c.IP_VS_SVC_F_ONEPACKET),
         programmed=pool is not None,
         destinations=tuple(
-            Destination(
-                address=each.key.address,
-                port=each.key.port,
-                weight=each.weight,
-                forwarding=each.forwarding.name,  # type: ignore[arg-type]  # what is ours is one of the three
-            )
-            for _, each in sorted(pool.destinations.items())
-            if each.forwarding.name in ("NAT", "DR", "TUN")
+            _destination(each, method, origins.get(key, _UNKNOWN))
+            for key, each in sorted(pool.destinations.items())
+            if (method := _FORWARDING.get(each.forwarding)) is not None
         )
         if pool is not None
         else (),
@@ -60,6 +76,26 @@ def virtual_server_table(
         cause="",
         error=error,
         held=tuple(sorted(held)) if pool is not None else (),
+        quorum=arranged.quorum if arranged is not None else True,
+        live_weight=arranged.live_weight if arranged is not None else 0,
+    )
+
+
+def _destination(held: Held, forwarding: ForwardingMethod, origin: Origin) -> Destination:
+    return Destination(
+        address=held.key.address,
+        port=held.key.port,
+        weight=held.weight,
+        forwarding=forwarding,
+        tunnel=configured_tunnel(held.tunnel) if held.tunnel is not None else None,
+        upper_threshold=held.upper_threshold,
+        lower_threshold=held.lower_threshold,
+        configured=origin.configured,
+        checked=origin.checked,
+        ramp=origin.ramp,
+        operator=origin.operator,
+        reason=origin.reason,
+        until=origin.until,
     )
 
 
@@ -81,12 +117,12 @@ def instance_table(
     )
 
 
-def document_keys(layout: Layout) -> set[str]:
-    """Give the key of every document that a revision has."""
+def document_keys(layout: Layout, leaving: Iterable[Configured] = ()) -> set[str]:
+    """Give the key of every document that a revision has, and what is leaving it."""
     return {
         *(
             virtual_server_table(server, None, revision=0, epoch=0, error="").key
-            for server in layout.servers.values()
+            for server in (*layout.servers.values(), *leaving)
         ),
         *(
             instance_table(instance.router, instance.name, (), epoch=0, revision=0, error="").key

@@ -13,12 +13,12 @@ from typing import Final
 
 import msgspec
 
-from ipvs_programmer.desired import Layout, Picture, active_instances, desired, is_wanted
-from ipvs_programmer.holds import Holds
+from ipvs_programmer.desired import Layout, active_instances, is_wanted
 from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel
 from ipvs_programmer.plan import EditDestination, EditService, Operation, plan
+from ipvs_programmer.pools import Pools
 from ipvs_programmer.table import Key, Pool, Table
 from ipvs_programmer.tokens import token_of
 from vipbus.contracts import Head, Standby
@@ -56,18 +56,16 @@ def as_it_is(keeper: Keeper, own: Collection[Key], layout: Layout | None) -> Sce
 
 
 def with_another(
-    layout: Layout, inputs: Inputs, holds: Holds, own: Collection[Key], standby: Standby
+    layout: Layout, inputs: Inputs, pools: Pools, own: Collection[Key], standby: Standby
 ) -> Scene:
     """Compare what another configuration would make of the same verdicts, operators and roles."""
     active = active_instances(layout.revision.instances, inputs.addresses, inputs.live_roles)
-    trial = holds.apart()
+    trial = pools.apart()
 
     def wanted(keys: Collection[Key], observed: Table) -> Table:
         servers = [layout.by_key[key] for key in keys if key in layout.by_key]
-        kept = None if inputs.verdicts_known else observed
-        picture = Picture(verdicts=inputs.verdicts, operators=inputs.operators, kept=kept)
-        picture = msgspec.structs.replace(picture, holds=trial.follow(servers, picture, observed))
-        return desired(servers, picture, active, standby)
+        # what is asked of one step is not the others' business: what leaves there is known there
+        return _picked(trial.look(servers, observed, active, renewed=layout, cause=lambda _: ""), keys)
 
     return Scene(
         keys=tuple(sorted({*own, *layout.by_key}, key=str)),

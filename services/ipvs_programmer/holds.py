@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from ipvs_programmer.desired import Configured, Picture, destination_key, stands
+from ipvs_programmer.desired import Configured, Picture, stands
 from ipvs_programmer.hold import Hold, Member, Weighed, decide
 from ipvs_programmer.table import Key, Pool, endpoint
+from ipvs_programmer.translate import destination_key
 from ipvs_programmer.weights import effective_weight
 from vipbus.contracts import PoolHeld, PoolReleased, RealServer
 

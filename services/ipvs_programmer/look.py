@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel
 from ipvs_programmer.options import Options
+from ipvs_programmer.pools import Pools
 from ipvs_programmer.programmer import Programmer
 
 
@@ -19,7 +19,7 @@ class Look:
     programmer: Programmer
     inputs: Inputs
     keeper: Keeper
-    holds: Holds
+    pools: Pools
     kernel: Kernel
     options: Options
 

@@ -11,6 +11,7 @@ from typing import Final
 from ipvs_programmer import plan_command, table_command
 from ipvs_programmer.addresses import Addresses, KernelAddresses
 from ipvs_programmer.documents import Documents
+from ipvs_programmer.drains import Drains
 from ipvs_programmer.drift import Rounds
 from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
@@ -22,9 +23,12 @@ from ipvs_programmer.module import load_ip_vs
 from ipvs_programmer.octets import NetlinkError
 from ipvs_programmer.options import Options
 from ipvs_programmer.owned import OwnedServices
+from ipvs_programmer.pools import Pools
 from ipvs_programmer.programmer import Programmer
+from ipvs_programmer.quorums import Quorums
 from ipvs_programmer.report import Report
 from ipvs_programmer.suspects import Suspects
+from ipvs_programmer.ticks import Ticks
 from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
 from vipbus.telemetry.trace import TraceContext
@@ -69,24 +73,35 @@ async def work(
     kernel = kernel if kernel is not None else IpvsKernel()
     keeper = Keeper(kernel)
     holds = Holds()
+    drains = Drains(kernel, state_dir / "ipvs-programmer.drains.json", options.router)
+    quorums = Quorums(state_dir / "ipvs-programmer.quorums.json")
+    pools = Pools(inputs, holds, quorums, drains, standby=options.standby)
     suspects = Suspects(kernel, options.router, publish, time.monotonic())
     programmer = Programmer(
         inputs,
         keeper,
-        Report(inputs, keeper, holds, documents, life.readiness),
+        Report(inputs, keeper, documents, life.readiness, pools=pools, holds=holds),
         OwnedServices(state_dir / "ipvs-programmer.owned.json"),
         life.readiness,
-        holds=holds,
-        standby=options.standby,
+        pools=pools,
         publish=publish,
     )
+    ticks = Ticks(programmer, keeper, pools, drains, publish)
     life.readiness.revisions_from(inputs.numbers)
-    look = Look(programmer, inputs, keeper, holds, kernel, options)
+    look = Look(programmer, inputs, keeper, pools, kernel, options)
     life.serve(plan_command.commands(look) | table_command.commands(look))
     stop = asyncio.ensure_future(life.stopping.wait())
     stop.add_done_callback(lambda _: wake.set())
     try:
-        await _steps(programmer, inputs, suspects, wake, life.stopping, drift_interval=options.drift_interval)
+        await _steps(
+            programmer,
+            inputs,
+            suspects,
+            ticks,
+            wake=wake,
+            stopping=life.stopping,
+            drift_interval=options.drift_interval,
+        )
         if options.on_stop == "remove":
             if programmer.own:
                 await _without_addresses(inputs, wake)
@@ -107,9 +122,10 @@ async def _steps(
     programmer: Programmer,
     inputs: Inputs,
     suspects: Suspects,
+    ticks: Ticks,
+    *,
     wake: asyncio.Event,
     stopping: asyncio.Event,
-    *,
     drift_interval: float,
 ) -> None:
     """Do one step after another, the most urgent first, and give way to the bus after each."""
@@ -119,11 +135,7 @@ async def _steps(
     loading: asyncio.Task[None] | None = None
     wake.set()
     while not stopping.is_set():
-        if wake.is_set():
-            wake.clear()
-            programmer.react()
-            suspects.configure(inputs.revision)
-            await asyncio.sleep(0)
+        await _react(programmer, inputs, suspects, wake)
         if not programmer.kernel_problem and not programmer.has_errors:
             retry_at, patience = 0.0, _RETRY_SOON
         elif not retry_at:
@@ -136,6 +148,8 @@ async def _steps(
         elif retry_at and clock() >= retry_at:
             retry_at = 0.0
             programmer.try_again()
+        elif clock() >= ticks.due:
+            ticks.step(clock)
         elif clock() >= rounds.due:
             started = clock()
             programmer.check(rounds.take(programmer.own))
@@ -143,7 +157,15 @@ async def _steps(
         elif clock() >= suspects.due:
             suspects.step(programmer.own, clock)
         else:
-            await _wait(wake, min(rounds.due, suspects.due, retry_at or rounds.due) - clock())
+            await _wait(wake, min(rounds.due, suspects.due, ticks.due, retry_at or rounds.due) - clock())
+        await asyncio.sleep(0)
+
+
+async def _react(programmer: Programmer, inputs: Inputs, suspects: Suspects, wake: asyncio.Event) -> None:
+    if wake.is_set():
+        wake.clear()
+        programmer.react()
+        suspects.configure(inputs.revision)
         await asyncio.sleep(0)
 
 

@@ -64,7 +64,7 @@ async def _answer(look: Look, source: str, layout: Layout | None) -> TablePlan:
     if layout is None:
         scene = as_it_is(look.keeper, own, look.programmer.layout)
     else:
-        scene = with_another(layout, look.inputs, look.holds, own, look.options.standby)
+        scene = with_another(layout, look.inputs, look.pools, own, look.options.standby)
     try:
         pools = await compare(look.kernel, scene, look.keeper.errors)
     except KernelError as error:

@@ -8,32 +8,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import Final
 
-import msgspec
-
-from ipvs_programmer.causes import Causes
-from ipvs_programmer.desired import Configured, Layout, Picture, active_instances, desired, is_wanted
-from ipvs_programmer.holds import Holds
+from ipvs_programmer.causes import Causes, process
+from ipvs_programmer.desired import Configured, Layout, active_instances
 from ipvs_programmer.inputs import Change, Inputs
 from ipvs_programmer.keeper import Keeper, Written
 from ipvs_programmer.kernel import KernelError, NotPermittedError
-from ipvs_programmer.metrics import DRIFT_REPAIRS, RECONCILE_SECONDS
+from ipvs_programmer.metrics import RECONCILE_SECONDS
 from ipvs_programmer.owned import OwnedServices
+from ipvs_programmer.pools import Pools
+from ipvs_programmer.repairs import repair
 from ipvs_programmer.report import Report
 from ipvs_programmer.table import Key
-from vipbus.contracts import DriftRepaired, Event, Standby
+from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError
 from vipbus.runtime.readiness import Readiness
-from vipbus.telemetry.trace import Span, TraceContext, record, span
+from vipbus.telemetry.trace import TraceContext, record
 
 log = logging.getLogger(__name__)
 
 _READ_BACK_STEP: Final = 32
 """Services read back in one step."""
-_LINKS: Final = 16
-"""Causes of one reconcile beyond the first that its span links to."""
 
 Publish = Callable[[Event, TraceContext], None]
 
@@ -49,17 +45,15 @@ class Programmer:
         owned: OwnedServices,
         readiness: Readiness,
         *,
-        holds: Holds,
-        standby: Standby,
+        pools: Pools,
         publish: Publish,
     ) -> None:
         self._inputs = inputs
         self._keeper = keeper
-        self._holds = holds
+        self._pools = pools
         self._report = report
         self._owned = owned
         self._readiness = readiness
-        self._standby: Standby = standby
         self._publish = publish
         self._layout: Layout | None = None
         self._active: frozenset[str] = frozenset()
@@ -123,11 +117,11 @@ class Programmer:
         dirty = self._dirty(layout, changes, before if not first else None)
         if dirty or changes or renewed:
             causes = Causes(() if first else changes)
-            with _process(changes) as process:
+            with process(changes) as processing:
                 if self.kernel_problem and not whatever:
-                    self._report.instances(process.context)
+                    self._report.instances(processing.context)
                 else:
-                    self._reconcile(layout, dirty, causes, process.context, everything=renewed or first)
+                    self._reconcile(layout, dirty, causes, processing.context, everything=renewed or first)
             RECONCILE_SECONDS.observe(time.perf_counter() - started)
         self._report.sweep()
 
@@ -138,7 +132,7 @@ class Programmer:
         if self._layout is not None and self._layout.revision is revision:
             return self._layout, False
         self._layout = self._report.layout = layout = Layout(revision)
-        self._holds.keep_only(layout.servers.keys())
+        self._pools.configure(layout)
         # ours from before the first write, so that a crash after it leaves nothing without an owner
         self._owned.save(self._owned.keys | layout.by_key.keys())
         self._readiness.done("a configuration")
@@ -150,6 +144,7 @@ class Programmer:
         """Find the virtual servers whose desired state may have changed; all where nothing was before."""
         everything = before is None
         active = active_instances(layout.revision.instances, self._inputs.addresses, self._inputs.live_roles)
+        active = self._pools.active(layout, active)
         moved, self._active = active ^ self._active, active
         if self._inputs.verdicts_known != self._verdicts_known:
             self._verdicts_known = everything = True
@@ -166,7 +161,11 @@ class Programmer:
             if change.virtual_server:
                 server = layout.servers[change.virtual_server]
                 dirty[server.key] = server
-        return dirty
+        return dirty | {
+            key: server
+            for key, server in self._pools.leaving.items()
+            if self._pools.wanted(server, active) != (key in self._keeper.believed)
+        }
 
     def _reconcile(
         self,
@@ -176,12 +175,14 @@ class Programmer:
         trace: TraceContext,
         *,
         everything: bool,
+        drained: Collection[Key] = (),
     ) -> None:
-        keys = dict.fromkeys(dirty)
+        keys = dict.fromkeys((*dirty, *drained))
         if everything:
             keys |= dict.fromkeys(key for key in self._owned.keys if key not in layout.by_key)
+        renewed = layout if everything else None
         try:
-            written = self._bring_about(list(keys), dirty.values(), trace)
+            written = self._bring_about(list(keys), dirty.values(), causes, trace, renewed=renewed)
         except KernelError as error:
             self._lose_kernel(error)
             return
@@ -189,46 +190,77 @@ class Programmer:
         # the agent waits for this one; documents and reads come after
         self._report.instances(written.trace)
         self._report.log(written.operations, causes)
-        self._say_holds(dirty.values(), causes, written.trace)
+        for event in self._pools.news(dirty.values(), self._active, causes.of):
+            self._publish(event, written.trace)
+        self._pools.save()
         touched = written.keys
         if everything:
             keys |= dict.fromkeys(layout.by_key)  # every document names the revision it rests on
         for key in keys:
-            server = layout.by_key.get(key)
+            server = self._server(key)
             if key in touched:
                 self._unread[key] = (causes.of(server), written.trace)
             elif server is not None:
                 self._report.server(server, causes.of(server), written.trace)
-        if everything:
-            left = {key for key in self._owned.keys if key in self._keeper.believed}
-            self._owned.save(left | layout.by_key.keys())
+        # one that drains is ours also while the role keeps it out of the table
+        self._owned.forget(
+            key for key in keys if self._server(key) is None and key not in self._keeper.believed
+        )
         self._report.condition()
         self._readiness.done("the first write")
 
     def _bring_about(
-        self, keys: Sequence[Key], servers: Collection[Configured], trace: TraceContext
+        self,
+        keys: Sequence[Key],
+        servers: Collection[Configured],
+        causes: Causes,
+        trace: TraceContext,
+        *,
+        renewed: Layout | None,
     ) -> Written:
         if not self._adopted:
             self._read_own()
             self._adopted = True
-        kept = None if self._verdicts_known else dict(self._keeper.believed)
-        picture = Picture(verdicts=self._inputs.verdicts, operators=self._inputs.operators, kept=kept)
-        holds = self._holds.follow(servers, picture, self._keeper.believed)
-        picture = msgspec.structs.replace(picture, holds=holds)
-        self._keeper.want(keys, desired(servers, picture, self._active, self._standby))
+        desired = self._pools.look(
+            servers, self._keeper.believed, self._active, renewed=renewed, cause=causes.of
+        )
+        self._keeper.want(keys, desired)
         return self._keeper.write(keys, trace) if keys else Written((), trace)
 
-    def _say_holds(self, servers: Iterable[Configured], causes: Causes, trace: TraceContext) -> None:
-        for server in servers:
-            wanted = is_wanted(server, self._active, self._standby)
-            event = self._holds.news(server, causes.of(server), wanted=wanted)
-            if event is not None:
-                self._publish(event, trace)
+    def _server(self, key: Key) -> Configured | None:
+        """Find a virtual server of the configuration, or one that has left it and drains."""
+        found = self._layout.by_key.get(key) if self._layout is not None else None
+        return found if found is not None else self._pools.leaving.get(key)
 
     def _read_own(self) -> None:
         """Read all that is ours; a router of addresses alone has nothing there and needs no IPVS."""
         if self._owned.keys:
             self._keeper.read(self._owned.keys)
+
+    # ---- the time
+
+    def follow(self, changes: Sequence[Change], drained: Collection[Key]) -> TraceContext:
+        """Write what follows from changes that the time alone has made; return the trace of that.
+
+        Raises:
+            FatalError: this process may not touch the table.
+        """
+        layout = self._layout
+        assert layout is not None  # noqa: S101  # whoever asks has looked
+        tokens = {change.virtual_server for change in changes}
+        leaving = {server.virtual_server.id: server for server in self._pools.leaving.values()}
+        servers = [server for token in tokens if (server := layout.servers.get(token) or leaving.get(token))]
+        with process(changes) as processing:
+            self._reconcile(
+                layout,
+                {server.key: server for server in servers},
+                Causes(changes, otherwise=changes[0].text),
+                processing.context,
+                everything=False,
+                drained=drained,
+            )
+        self._report.sweep()
+        return processing.context
 
     # ---- reads
 
@@ -241,7 +273,7 @@ class Programmer:
         if self._layout is None or not self._adopted:
             return
         for key, (cause, trace) in step.items():
-            if (server := self._layout.by_key.get(key)) is not None:
+            if (server := self._server(key)) is not None:
                 self._report.server(server, cause, trace)
         self._report.condition()
 
@@ -251,29 +283,15 @@ class Programmer:
             return
         try:
             if changed := self._keeper.look(keys):
-                self._repair(changed)
+                repair(
+                    changed,
+                    self._keeper,
+                    self._report,
+                    server_of=self._server,
+                    publish=self._publish,
+                )
         except KernelError as error:
             self._lose_kernel(error)
-
-    def _repair(self, keys: Sequence[Key]) -> None:
-        with span("repair drift") as repairing:
-            written = self._keeper.write(keys, repairing.context)
-        repairs: dict[Key, list[str]] = {}
-        for operation in written.operations:
-            repairs.setdefault(operation.key, []).append(str(operation))
-            log.warning("the table was changed by someone else; repaired: %s", operation)
-        by_key = self._layout.by_key if self._layout is not None else {}
-        for key, lines in repairs.items():
-            DRIFT_REPAIRS.add()
-            server = by_key.get(key)
-            if server is None:
-                continue
-            virtual = server.virtual_server
-            event = DriftRepaired(router=virtual.router, virtual_server=virtual.id, repairs=tuple(lines))
-            self._publish(event, written.trace)
-            self._report.server(server, f"changed by someone else; repaired: {lines[0]}", written.trace)
-        self._report.instances(written.trace)
-        self._report.condition()
 
     def try_again(self) -> None:
         """Try once more what the kernel refused, or the kernel itself."""
@@ -314,7 +332,7 @@ class Programmer:
         self._report.instances(written.trace)
         self._report.log(written.operations, Causes((), otherwise=cause))
         for key in keys:
-            if self._layout is not None and (server := self._layout.by_key.get(key)) is not None:
+            if self._layout is not None and (server := self._server(key)) is not None:
                 self._report.server(server, cause, written.trace)
         self._report.condition()
 
@@ -334,23 +352,3 @@ class Programmer:
                 self._report.server(server, str(error), trace)
         self._report.condition()
         self._readiness.done("the first write")
-
-
-def _process(changes: Sequence[Change]) -> AbstractContextManager[Span]:
-    """Open the span of a reconcile: within the trace of its first cause, linked to the others."""
-    traced = [(each.template, each.trace) for each in changes if each.trace is not None]
-    if not traced:
-        return span("reconcile")
-    (template, parent), *others = traced
-    return span(
-        f"process {template}",
-        parent=parent,
-        links=[trace for _, trace in others[:_LINKS]],
-        kind="consumer",
-        attributes={
-            "messaging.system": "nats",
-            "messaging.operation.type": "process",
-            "messaging.destination.template": template,
-            "vipbus.causes": len(changes),
-        },
-    )

@@ -13,6 +13,8 @@ from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.metrics import DESTINATIONS, SERVICES
 from ipvs_programmer.plan import Operation
+from ipvs_programmer.pools import Pools
+from ipvs_programmer.table import Key
 from vipbus.contracts import name_token
 from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry.trace import TraceContext, record
@@ -27,17 +29,25 @@ class Report:
     """What is believed, said; nothing is decided here."""
 
     def __init__(
-        self, inputs: Inputs, keeper: Keeper, holds: Holds, documents: Documents, readiness: Readiness
+        self,
+        inputs: Inputs,
+        keeper: Keeper,
+        documents: Documents,
+        readiness: Readiness,
+        *,
+        pools: Pools,
+        holds: Holds,
     ) -> None:
         self.layout: Layout | None = None
         self.kernel_problem = ""
         """Why the kernel's table is out of reach, in words; empty while it is not."""
         self._inputs = inputs
         self._keeper = keeper
+        self._pools = pools
         self._holds = holds
         self._documents = documents
         self._readiness = readiness
-        self._swept_for: Layout | None = None
+        self._swept_for: tuple[Layout, frozenset[Key]] | None = None
 
     def kernel(self, problem: str) -> None:
         """Say whether the kernel's table is within reach; an empty problem says that it is."""
@@ -52,6 +62,7 @@ class Report:
         document = virtual_server_table(
             server,
             self._keeper.believed.get(server.key),
+            self._pools.arranged.get(server.key),
             revision=self.layout.revision.head.revision,
             epoch=role.epoch if role is not None else 0,
             error=self.kernel_problem or self._keeper.errors.get(server.key, ""),
@@ -99,8 +110,11 @@ class Report:
             log.info("and %d operations more", len(operations) - _LINES_LOGGED)
 
     def sweep(self) -> None:
-        """Once a revision, when it is known what stands on the bus: delete what is not configured."""
-        if self.layout is None or self.layout is self._swept_for or not self._documents.whole:
+        """Delete what is not configured: once a revision, and when what left it has drained."""
+        if self.layout is None or not self._documents.whole:
             return
-        self._swept_for = self.layout
-        self._documents.keep_only(document_keys(self.layout), record("sweep"))
+        now = (self.layout, frozenset(self._pools.leaving))
+        if now == self._swept_for:
+            return
+        self._swept_for = now
+        self._documents.keep_only(document_keys(self.layout, self._pools.leaving.values()), record("sweep"))

@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
-from ipvs_programmer.desired import canonical
 from ipvs_programmer.drift import Rounds
 from ipvs_programmer.kernel import Kernel, KernelError
 from ipvs_programmer.metrics import SUSPECTED
 from ipvs_programmer.suspicion import Watched, look
-from ipvs_programmer.table import PROTOCOL_NUMBERS, DestinationKey, Key, ServiceKey
+from ipvs_programmer.table import DestinationKey, Key
+from ipvs_programmer.translate import destination_key, key_of
 from vipbus.contracts import DestinationSuspected, Event, RealServer
 from vipbus.telemetry.trace import TraceContext, record
 
@@ -33,14 +33,11 @@ Suspectable = Mapping[Key, Mapping[DestinationKey, RealServer]]
 
 def suspectable(revision: Revision) -> Suspectable:
     """Find the real servers of which hints are wanted, by what they are in the kernel."""
-    keys = {
-        server.id: ServiceKey(PROTOCOL_NUMBERS[server.protocol], canonical(server.address), server.port)
-        for server in revision.virtual_servers
-    }
+    keys = {server.id: key_of(server) for server in revision.virtual_servers}
     found: dict[Key, dict[DestinationKey, RealServer]] = {}
     for real in revision.real_servers:
         if real.suspect_after and real.checks and (key := keys.get(real.virtual_server)) is not None:
-            found.setdefault(key, {})[DestinationKey(canonical(real.address), real.port)] = real
+            found.setdefault(key, {})[destination_key(real)] = real
     return found
 
 

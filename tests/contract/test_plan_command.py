@@ -17,8 +17,9 @@ import pytest
 from ctl.plan import planned
 from ctl.probe_ask import entities_of
 from ctl.programmers import ask
-from ipvs_programmer.table import DestinationKey, Forwarding, ServiceKey
+from ipvs_programmer.table import Counts, DestinationKey, Forwarding, ServiceKey
 from tests.support.nats import NatsServer
+from tests.unit.ipvs_programmer.tables import key as service_key
 from tests.unit.ipvs_programmer.test_loop import BOTH, steady
 from tests.unit.ipvs_programmer.world import World, instance, real_server, virtual_server, world
 from vipbus.bus import RefusedError, serve
@@ -168,6 +169,9 @@ def test_exactly_what_was_planned_for_a_file_is_done_when_it_is_applied(tell: Te
                 + HEAD.replace("VI_1", "VI_9").replace("10.9.0.1/32", "10.9.0.9/32").replace("51", "59"),
             )
         )
+        for of, address in ((80, "10.9.0.23"), (81, "10.9.0.21")):
+            # what leaves has connections, and drains
+            w.kernel.connections[service_key(port=of), DestinationKey(address, 80)] = Counts(1, 0)
         held, batches = w.held(), len(w.kernel.batches)
         status, out, err = await vipbus(w, "plan", "--config", str(file), "--json")
         assert (status, err) == (1, ""), err
@@ -178,7 +182,7 @@ def test_exactly_what_was_planned_for_a_file_is_done_when_it_is_applied(tell: Te
         w.configure(*await entities_of(file, "router-a"))
         await w.settled()
         await w.until(lambda: len(w.kernel.batches) > batches, "the file is applied")
-        await w.until(lambda: w.held().keys() == {"TCP 10.9.0.1:80"}, "what is gone is gone")
+        await w.until(lambda: w.held()["TCP 10.9.0.1:81"] == ["10.9.0.21:80 0"], "what goes drains")
         done: dict[str, list[str]] = {}
         for batch in w.kernel.batches[batches:]:
             for operation in batch:
@@ -337,7 +341,7 @@ def test_the_largest_table_that_is_known_can_be_asked_about(tell: Tell) -> None:
         assert dict(answer.counts) == {
             "add-service": 2284,
             "add-destination": 37298,
-            "delete-service": 1,
+            "edit-destination": 2,
         }
         assert (len(answer.pools), answer.left_out) == (2285, 0)
         assert w.held() == BOTH

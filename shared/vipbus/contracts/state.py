@@ -93,6 +93,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """True: it stays down until the penalty has decayed, also when its checks succeed."""
     checked: VerdictName | None = None
     """What its checks say while it is damped."""
+    before: VerdictName = "unknown"
+    """What it was until ``since``: who was down and is up comes back, and may start slowly."""
 
     keys: ClassVar[str] = "<virtual-server>.<real-server>"
     """How `key` is built."""
@@ -149,7 +151,8 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
 
 DestinationReason = Literal["", "draining", "inhibited", "sorry", "held"]
 """Why a destination stands there, where it is no plain member: what drains has left the configuration, what
-is inhibited is down, the sorry server stands in for the pool, and ``hold_below`` keeps what is held."""
+is inhibited is down or its pool below its quorum, the sorry server stands in for the pool, and ``hold_below``
+keeps what is held."""
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -31,7 +32,7 @@ from tests.unit.ctl.documents import (
     verdict,
     virtual_server,
 )
-from vipbus.contracts import Role, VirtualAddress, Vote
+from vipbus.contracts import Destination, Role, SorryServer, VirtualAddress, Vote
 
 replace = msgspec.structs.replace
 Change = Callable[[Snapshot], Snapshot]
@@ -437,10 +438,57 @@ def test_every_report_fits_and_says_all_without_colour(change: Change) -> None:
         assert line in flat
 
 
-@pytest.mark.parametrize("name", ["ready", "failing", "electing", "operated"])
+def pooled() -> Snapshot:
+    """A pool below its quorum with its sorry server, a slow start, and what has left the configuration."""
+    snapshot = with_verdict("down", "10.9.0.22")(healthy())
+    sorry = SorryServer(address="10.9.0.9", port=80, forwarding="DR", inhibit=True)
+    until = NOW + timedelta(seconds=200)
+    standing = replace(
+        snapshot.tables[0],
+        quorum=False,
+        live_weight=100,
+        destinations=(
+            Destination(address="10.9.0.9", port=80, weight=1, forwarding="DR", reason="sorry"),
+            Destination(address="10.9.0.21", port=80, weight=40, forwarding="DR", configured=100, ramp=40),
+            Destination(
+                address="10.9.0.31", port=80, weight=0, forwarding="DR", reason="draining", until=until
+            ),
+        ),
+    )
+    gone = replace(
+        standing,
+        virtual_server="10-9-0-1_443_tcp",
+        port=443,
+        quorum=True,
+        destinations=standing.destinations[2:],
+    )
+    return replace(
+        snapshot,
+        revisions=tuple(
+            replace(
+                r,
+                virtual_servers=tuple(
+                    replace(server, quorum=150, sorry_server=sorry) for server in r.virtual_servers
+                ),
+            )
+            for r in snapshot.revisions
+        ),
+        tables=(standing, gone, *snapshot.tables[1:]),
+    )
+
+
+def test_a_lost_quorum_of_a_plain_pool_is_said_once() -> None:
+    """Nothing of it is up, and that has a line already."""
+    snapshot = with_verdict("down", "10.9.0.22")(with_verdict("down", "10.9.0.21")(healthy()))
+    lost = replace(snapshot.tables[0], quorum=False)
+    report = assess(replace(snapshot, tables=(lost, *snapshot.tables[1:])))
+    assert len(report.not_ready) == 1
+
+
+@pytest.mark.parametrize("name", ["ready", "failing", "electing", "operated", "pooled"])
 def test_golden(name: str, request: pytest.FixtureRequest) -> None:
     """The whole text, to be read by a person: change it with the file beside this test."""
-    snapshot = {"electing": electing, "operated": operated}.get(name, healthy)()
+    snapshot = {"electing": electing, "operated": operated, "pooled": pooled}.get(name, healthy)()
     if name == "failing":
         snapshot = without("ipvs-programmer router-b")(snapshot)
         snapshot = with_condition("ipvs-programmer", "router-a", problems=("this kernel has no IPVS",))(

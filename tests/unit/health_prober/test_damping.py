@@ -95,6 +95,33 @@ def test_falls_count_while_it_is_kept_down() -> None:
     assert loud.last.damped.penalty == pytest.approx(quiet.last.damped.penalty + 1000, rel=0.02)
 
 
+def test_a_verdict_knows_what_it_was_before() -> None:
+    leader = Leader(flapping())
+    story: list[tuple[VerdictName, VerdictName]] = [
+        ("up", "unknown"),
+        ("up", "unknown"),
+        ("down", "up"),
+        ("down", "up"),
+        ("up", "down"),
+        ("up", "down"),
+        ("unknown", "up"),
+        ("up", "unknown"),
+    ]
+    for at, (verdict, before) in enumerate(story):
+        leader.sees(verdict, at)
+        assert leader.standing is not None
+        assert (leader.standing.verdict, leader.standing.before) == (verdict, before)
+
+
+def test_what_goes_with_a_verdict_does_not_change_what_was_before() -> None:
+    leader = Leader(flapping())
+    for at, verdict in enumerate(("down", "up", "down", "up", "down", "up", "down", "up")):
+        leader.sees(verdict, at)
+    assert leader.standing is not None
+    # kept down for flapping, it was up before all of that
+    assert (leader.standing.verdict, leader.standing.before) == ("down", "up")
+
+
 def test_without_rules_nothing_is_damped() -> None:
     leader = Leader(target(check()))
     story = [leader.sees(verdict, at) for at, verdict in enumerate(("up", "down") * 10)]

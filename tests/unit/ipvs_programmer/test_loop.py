@@ -234,6 +234,7 @@ def test_a_configured_service_that_someone_else_made_is_adopted(tell: Callable[[
             "edit service TCP 10.9.0.1:80 scheduler rr",
             "add destination 10.9.0.22:80 to TCP 10.9.0.1:80 weight 1",
             "edit destination 10.9.0.21:80 of TCP 10.9.0.1:80 weight 1 NAT",
+            "edit destination 10.9.0.99:80 of TCP 10.9.0.1:80 weight 0 NAT",
             "delete destination 10.9.0.99:80 from TCP 10.9.0.1:80",
         ]
 
@@ -494,6 +495,7 @@ def test_a_new_revision_changes_what_differs_and_nothing_else(tell: Callable[[St
             "edit service TCP 10.9.0.1:80 scheduler rr persistent 50",
             "add destination 10.9.0.23:80 to TCP 10.9.0.1:80 weight 1",
             "edit destination 10.9.0.21:80 of TCP 10.9.0.1:80 weight 3 NAT",
+            "edit destination 10.9.0.22:80 of TCP 10.9.0.1:80 weight 0 NAT",
             "delete destination 10.9.0.22:80 from TCP 10.9.0.1:80",
         ]
         await w.until(lambda: (d := w.document()) and d.revision == 2, "the revision is said")

@@ -23,7 +23,9 @@ from ipvs_programmer.octets import MalformedError, attribute
 from ipvs_programmer.options import Options, parse
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.plan import AddDestination, AddService, DeleteDestination, EditService
-from ipvs_programmer.table import DestinationKey, Key
+from ipvs_programmer.quorums import Quorums
+from ipvs_programmer.saved import Saved
+from ipvs_programmer.table import DestinationKey, Key, MarkKey
 from tests.support.waiting import eventually_async
 from tests.unit.ipvs_programmer.tables import destination, key, service
 
@@ -77,6 +79,39 @@ def test_a_directory_that_is_not_writable_is_no_end(tmp_path: Path) -> None:
     owned = OwnedServices(tmp_path / "missing" / "owned.json")
     owned.save({key()})
     assert owned.keys == {key()}
+
+
+def test_marks_are_owned_too_and_older_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "owned.json"
+    OwnedServices(path).save({MarkKey(2, 7), MarkKey(10, 7), key()})
+    assert OwnedServices(path).keys == {MarkKey(2, 7), MarkKey(10, 7), key()}
+    path.write_text('[{"protocol":6,"address":"10.9.0.1","port":80}]')
+    assert OwnedServices(path).keys == {key()}
+
+
+# ---- what is saved
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"null", b"[]", b'{"a":"b"}', b'{"a":' * 50_000, b"\xff", b"\x00"]
+)
+def test_quorums_of_a_damaged_file_were_never_looked_at(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "quorums.json"
+    path.write_bytes(damage)
+    assert Quorums(path).met == {}
+
+
+def test_a_value_is_written_when_it_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    saved = Saved(path, list[int], [], "the value")
+    saved.save([])
+    assert not path.exists()
+    saved.save([1, 2])
+    assert Saved(path, list[int], [], "the value").value == [1, 2]
+    path.unlink()
+    path.mkdir()  # a place that takes no file: said, and no end
+    saved.save([3])
+    assert saved.value == [3]
 
 
 # ---- address notices
