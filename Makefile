@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # What the lab and the tests use beside Python: real peers, real tools, a compiler for the guest's shim.
 # Their daemons are not started at the installation (policy-rc.d, invoke-rc.d(8)); the tests start their own.
-PACKAGES := busybox-static dnsmasq-base exim4-daemon-light gcc haproxy iproute2 iputils-ping ipvsadm keepalived \
+PACKAGES := busybox-static dnsmasq-base exim4-daemon-light gcc haproxy iproute2 iptables iputils-ping ipvsadm keepalived \
             kmod knot libc6-dev linux-libc-dev nftables nginx-light openssl procps tcpdump tshark
 
 # Real networks on a machine that is not ours alone: what fails is tried once more, and said (docs/decisions.md, 50)
@@ -59,7 +59,8 @@ test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (th
 	$(BIN)/pytest $(AGAIN) tests/lab -m "not ipvs"
 	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest $(AGAIN) -p no:cacheprovider -m ipvs \
 	    tests/lab tests/contract/test_ipvs_kernel.py tests/contract/test_ipvs_table.py \
-	    tests/contract/test_ipvs_beside.py tests/contract/test_checkers_against_keepalived.py
+	    tests/contract/test_ipvs_beside.py tests/contract/test_nat_rules.py \
+	    tests/contract/test_checkers_against_keepalived.py
 
 .PHONY: test-bench
 test-bench: packages $(VENV)/.installed ## The benchmarks in a short form: they run, their figures mean nothing

@@ -61,6 +61,7 @@ def assess(snapshot: Snapshot) -> Report:
             *(f"{text}; it is left out" for text in snapshot.unreadable),
             *_left(snapshot),
             *_leaving(snapshot),
+            *_advice(snapshot),
         ),
     )
     return judge.judged(report)
@@ -92,6 +93,13 @@ def _leaving(snapshot: Snapshot) -> Iterator[str]:
                 f"{table.words} is not configured any more on {table.router} and drains: "
                 f"{count(draining, 'real server')} with connections left"
             )
+
+
+def _advice(snapshot: Snapshot) -> Iterator[str]:
+    """Say what services advise, each with its name."""
+    for condition in snapshot.conditions:
+        where = f"{condition.service} of {condition.router}" if condition.router else condition.service
+        yield from (f"{where}: {text}" for text in condition.advice)
 
 
 def _run(snapshot: Snapshot) -> RunReport | None:

@@ -136,9 +136,9 @@ def active_instances(
 
 
 def is_wanted(server: Configured, active: Collection[str], standby: Standby) -> bool:
-    """Say whether a virtual server belongs into the kernel now."""
-    own = server.virtual_server.standby or standby
-    return not server.instance or own == "warm" or server.instance in active
+    """Say whether a virtual server belongs into the kernel now; its own word outranks ``standby``."""
+    kept = server.virtual_server.standby or standby
+    return not server.instance or kept == "warm" or server.instance in active
 
 
 def stands(real: RealServer, verdict: Verdict | None) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from ipvs_programmer import plan_command, table_command
 from ipvs_programmer.addresses import Addresses, KernelAddresses
+from ipvs_programmer.around import Around
 from ipvs_programmer.documents import Documents
 from ipvs_programmer.drains import Drains
 from ipvs_programmer.drift import Rounds
@@ -17,9 +20,10 @@ from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.ipvs import IpvsKernel
 from ipvs_programmer.keeper import Keeper
-from ipvs_programmer.kernel import Kernel, NoIpvsError
+from ipvs_programmer.kernel import Kernel, KernelError, NoIpvsError
 from ipvs_programmer.look import Look
 from ipvs_programmer.module import load_ip_vs
+from ipvs_programmer.nat_rules import PLACES, Kind, NatRules
 from ipvs_programmer.octets import NetlinkError
 from ipvs_programmer.options import Options
 from ipvs_programmer.owned import OwnedServices
@@ -28,6 +32,7 @@ from ipvs_programmer.programmer import Programmer
 from ipvs_programmer.quorums import Quorums
 from ipvs_programmer.report import Report
 from ipvs_programmer.suspects import Suspects
+from ipvs_programmer.sysctls import ProcSysctls, Sysctls
 from ipvs_programmer.ticks import Ticks
 from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
@@ -46,9 +51,15 @@ _LAST_WORDS: Final = 1.0
 
 
 async def work(
-    life: Life, options: Options, *, kernel: Kernel | None = None, addresses: Addresses | None = None
+    life: Life,
+    options: Options,
+    *,
+    kernel: Kernel | None = None,
+    addresses: Addresses | None = None,
+    sysctls: Sysctls | None = None,
+    places: Mapping[Kind, NatRules] = PLACES,
 ) -> None:
-    """Run until a signal, and end as the options say; kernel and addresses are given by tests.
+    """Run until a signal, and end as the options say; what is of the host is given by tests.
 
     Raises:
         FatalError: this process may not touch the table or see the addresses.
@@ -77,16 +88,29 @@ async def work(
     quorums = Quorums(state_dir / "ipvs-programmer.quorums.json")
     pools = Pools(inputs, holds, quorums, drains, standby=options.standby)
     suspects = Suspects(kernel, options.router, publish, time.monotonic())
+    owned = OwnedServices(state_dir / "ipvs-programmer.owned.json")
     programmer = Programmer(
         inputs,
         keeper,
         Report(inputs, keeper, documents, life.readiness, pools=pools, holds=holds),
-        OwnedServices(state_dir / "ipvs-programmer.owned.json"),
+        owned,
         life.readiness,
         pools=pools,
         publish=publish,
     )
     ticks = Ticks(programmer, keeper, pools, drains, publish)
+    around = Around(
+        kernel,
+        sysctls if sysctls is not None else ProcSysctls(),
+        owned,
+        life.readiness,
+        router=options.router,
+        state_dir=state_dir,
+        standby=options.standby,
+        interval=options.drift_interval,
+        publish=publish,
+        places=places,
+    )
     life.readiness.revisions_from(inputs.numbers)
     look = Look(programmer, inputs, keeper, pools, kernel, options)
     life.serve(plan_command.commands(look) | table_command.commands(look))
@@ -96,16 +120,21 @@ async def work(
         await _steps(
             programmer,
             inputs,
-            suspects,
-            ticks,
+            suspects=suspects,
+            ticks=ticks,
+            around=around,
             wake=wake,
             stopping=life.stopping,
             drift_interval=options.drift_interval,
         )
-        if options.on_stop == "remove":
+        remove = options.on_stop == "remove" or around.flush_on_stop is not None
+        if remove:
             if programmer.own:
                 await _without_addresses(inputs, wake)
             programmer.remove_all()
+        if around.flush_on_stop == "all":
+            _flush(kernel)
+        await around.stop(remove=remove)
         inputs.save()
         await documents.flushed(_LAST_WORDS)
     finally:
@@ -118,12 +147,53 @@ def _make_directory(state_dir: Path) -> None:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def _flush(kernel: Kernel) -> None:
+    try:
+        kernel.flush()
+    except KernelError as error:
+        log.warning("the table could not be flushed: %s", error)
+    else:
+        log.info("the whole table is flushed, as configured")
+
+
+async def _react(
+    programmer: Programmer, inputs: Inputs, suspects: Suspects, around: Around, wake: asyncio.Event
+) -> None:
+    """Let each take in what changed: first whoever a takeover waits for."""
+    if not wake.is_set():
+        return
+    wake.clear()
+    programmer.react()
+    suspects.configure(inputs.revision)
+    if inputs.ready and inputs.revision is not None:
+        around.follow(inputs.revision, inputs.live_roles, inputs.addresses)
+    await asyncio.sleep(0)
+
+
+class _Retries:
+    """When what the kernel refused is tried again: soon, and ever more rarely."""
+
+    def __init__(self) -> None:
+        self.due = math.inf
+        self._patience = _RETRY_SOON
+
+    def note(self, wrong: bool, now: float) -> bool:  # one question, one answer
+        """Take in whether something is wrong now; True if a try was set for it."""
+        if not wrong:
+            self.due, self._patience = math.inf, _RETRY_SOON
+        elif self.due == math.inf:
+            self.due, self._patience = now + self._patience, min(2 * self._patience, _RETRY)
+            return True
+        return False
+
+
 async def _steps(
     programmer: Programmer,
     inputs: Inputs,
+    *,
     suspects: Suspects,
     ticks: Ticks,
-    *,
+    around: Around,
     wake: asyncio.Event,
     stopping: asyncio.Event,
     drift_interval: float,
@@ -131,22 +201,22 @@ async def _steps(
     """Do one step after another, the most urgent first, and give way to the bus after each."""
     clock = time.monotonic
     rounds = Rounds(drift_interval, clock())
-    retry_at, patience = 0.0, _RETRY_SOON
+    retries = _Retries()
     loading: asyncio.Task[None] | None = None
     wake.set()
     while not stopping.is_set():
-        await _react(programmer, inputs, suspects, wake)
-        if not programmer.kernel_problem and not programmer.has_errors:
-            retry_at, patience = 0.0, _RETRY_SOON
-        elif not retry_at:
-            retry_at, patience = clock() + patience, min(2 * patience, _RETRY)
-            if programmer.kernel_problem == str(NoIpvsError()) and loading is None:
-                loading = asyncio.ensure_future(load_ip_vs())
-        if programmer.has_unread:
+        await _react(programmer, inputs, suspects, around, wake)
+        wrong = bool(programmer.kernel_problem) or programmer.has_errors
+        absent = programmer.kernel_problem == str(NoIpvsError())
+        if retries.note(wrong, clock()) and absent and loading is None:
+            loading = asyncio.ensure_future(load_ip_vs())
+        if clock() >= around.due:
+            around.look(clock())
+        elif programmer.has_unread:
             # at most one of these between two looks at what changed
             programmer.read_back()
-        elif retry_at and clock() >= retry_at:
-            retry_at = 0.0
+        elif clock() >= retries.due:
+            retries.due = math.inf
             programmer.try_again()
         elif clock() >= ticks.due:
             ticks.step(clock)
@@ -157,15 +227,8 @@ async def _steps(
         elif clock() >= suspects.due:
             suspects.step(programmer.own, clock)
         else:
-            await _wait(wake, min(rounds.due, suspects.due, ticks.due, retry_at or rounds.due) - clock())
-        await asyncio.sleep(0)
-
-
-async def _react(programmer: Programmer, inputs: Inputs, suspects: Suspects, wake: asyncio.Event) -> None:
-    if wake.is_set():
-        wake.clear()
-        programmer.react()
-        suspects.configure(inputs.revision)
+            moments = (rounds.due, suspects.due, ticks.due, around.due, retries.due)
+            await _wait(wake, min(moments) - clock())
         await asyncio.sleep(0)
 
 

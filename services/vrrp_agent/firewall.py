@@ -18,9 +18,10 @@ import errno
 import logging
 import socket
 import struct
-import subprocess
 import time
 
+from vipbus.runtime import packet_filter
+from vipbus.runtime.packet_filter import PacketFilterError
 from vrrp_agent import netlink
 from vrrp_agent.filters import TABLE, Below, Closed, accept_mode, silence
 from vrrp_agent.poller import Poller
@@ -28,8 +29,6 @@ from vrrp_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT = 10.0
-"""Seconds until nft counts as stuck."""
 _RETRY = 30.0
 _NETLINK_NETFILTER, _GROUP_NFTABLES = 12, 7
 _NEWTABLE, _GETTABLE, _DELTABLE = 0xA00, 0xA01, 0xA02
@@ -166,19 +165,7 @@ def _exists(family: str) -> bool:
 def _nft(script: str) -> str:
     """Give nft a script; return why it did not take it, in words."""
     try:
-        done = subprocess.run(
-            ["nft", "-f", "-"],  # noqa: S607  # where it is differs between distributions
-            input=script,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError:
-        return "nft is not installed; install nftables"
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"nft cannot be run ({error})"
-    if done.returncode == 0:
-        return ""
-    said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "no reason given")
-    return f"nft says {said}"
+        packet_filter.run(("nft", "-f", "-"), script, package="nftables")
+    except PacketFilterError as error:
+        return str(error)
+    return ""

@@ -69,6 +69,8 @@ class Declaration:
     instances: tuple[Instance, ...] = (Instance(),)
     timing: Timing = field(default_factory=Timing)
     nopreempt: bool = False
+    global_defs: tuple[str, ...] = ()
+    """Further lines of the block of that name."""
     options: tuple[str, ...] = ()
     """Further options of ``vipbus run``."""
     environment: tuple[tuple[str, str], ...] = ()
@@ -94,7 +96,8 @@ class Declaration:
 
 def keepalived_conf(declaration: Declaration, router: RouterSpec) -> str:
     """Write a router's configuration (keepalived.conf(5)); vipbus and keepalived read the same file."""
-    blocks = [f"global_defs {{\n    router_id {router.name}\n}}\n"]
+    lines = "".join(f"    {line}\n" for line in (f"router_id {router.name}", *declaration.global_defs))
+    blocks = [f"global_defs {{\n{lines}}}\n"]
     for instance in declaration.instances:
         blocks.append(
             f"vrrp_instance {instance.name} {{\n"

@@ -289,3 +289,5 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """The revision it works from, per router."""
     problems: tuple[str, ...] = ()
     """What is wrong now, one line each: what, and what to do."""
+    advice: tuple[str, ...] = ()
+    """What may surprise somebody and stops nothing, one line each: what, and what to do."""

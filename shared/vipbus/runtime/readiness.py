@@ -25,6 +25,7 @@ class Readiness:
         self.router = router
         self._started = datetime.now(UTC)
         self._problems: dict[str, str] = {}
+        self._advice: tuple[str, ...] = ()
         self._waiting = dict.fromkeys(waits_for)
         self._watched: dict[str, Callable[[], str]] = {}
         self._revisions: Callable[[], Mapping[str, int]] = dict
@@ -53,6 +54,13 @@ class Readiness:
             del self._problems[name]
             log.info("%s: all right again", name)
 
+    def advise(self, advice: tuple[str, ...]) -> None:
+        """Say what may surprise somebody, in place of what was said before; it changes no readiness."""
+        for text in advice:
+            if text not in self._advice:
+                log.warning("%s", text)
+        self._advice = advice
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that is wrong now, waiting included."""
@@ -74,4 +82,5 @@ class Readiness:
             ready=not problems,
             revisions=tuple(sorted(self._revisions().items())),
             problems=problems,
+            advice=self._advice,
         )

@@ -20,6 +20,8 @@ MODULES = (
     *(f"ip_vs{suffix}" for suffix in ("", "_rr", "_wrr", "_lc", "_wlc", "_sh", "_mh", "_sed", "_nq")),
     *(f"ip_vs{suffix}" for suffix in ("_dh", "_fo", "_ovf", "_lblc", "_lblcr")),
     "ip_vs_pe_sip",
+    # source NAT by iptables, which finds what IPVS forwarded
+    *("iptable_nat", "ip6table_nat", "xt_ipvs", "xt_mark", "xt_MASQUERADE"),
     # the network that the lab is made of
     *("veth", "bridge", "macvlan", "dummy", "ipip", "sit", "ip6_tunnel", "sch_netem", "nlmon"),
 )

@@ -537,3 +537,12 @@ def test_the_largest_configuration_is_reported_in_a_few_seconds() -> None:
     assert len(report.not_ready) == 1
     assert "and 19995 more" in report.not_ready[0]
     assert time.monotonic() - started < 10
+
+
+def test_advice_is_a_note_and_the_balancer_is_ready() -> None:
+    snapshot = healthy()
+    first, *others = snapshot.conditions
+    advised = replace(first, advice=("sysctl -w net.ipv4.vs.expire_quiescent_template=1",))
+    report = assess(replace(snapshot, conditions=(advised, *others)))
+    assert report.ready
+    assert report.notes == ("config-service of router-a: sysctl -w net.ipv4.vs.expire_quiescent_template=1",)

@@ -6,13 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
 from ipvs_programmer.documents import Documents
+from ipvs_programmer.drains import Drains
 from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Change, Inputs
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel
 from ipvs_programmer.owned import OwnedServices
+from ipvs_programmer.pools import Pools
 from ipvs_programmer.programmer import Programmer
+from ipvs_programmer.quorums import Quorums
 from ipvs_programmer.report import Report
 from tests.unit.ipvs_programmer.world import EPOCH, instance
 from vipbus.contracts import (
@@ -69,14 +74,20 @@ class Stepped:
         self.readiness = Readiness("ipvs-programmer", "router-a")
         inputs, documents, holds = cast(Inputs, self._inputs), cast(Documents, self.said), Holds()
         keeper = Keeper(kernel)
+        pools = Pools(
+            inputs,
+            holds,
+            Quorums(state_dir / "quorums.json"),
+            Drains(kernel, state_dir / "drains.json", "router-a"),
+            standby="clear",
+        )
         self.programmer = Programmer(
             inputs,
             keeper,
-            Report(inputs, keeper, holds, documents, self.readiness),
+            Report(inputs, keeper, documents, self.readiness, pools=pools, holds=holds),
             OwnedServices(state_dir / "owned.json"),
             self.readiness,
-            holds=holds,
-            standby="clear",
+            pools=pools,
             publish=lambda event, _trace: self.events.append(event),
         )
 
@@ -84,7 +95,7 @@ class Stepped:
         return []
 
     def configure(self, *entities: VirtualServer | RealServer) -> None:
-        """Give it another revision."""
+        """Give it another revision; what leaves does not drain."""
         self._renewed += 1
         head: dict[str, Any] = {"source": "test", "digest": "", "entities": 0, "accepted_at": EPOCH}
         self._inputs.revision = Revision(
@@ -94,7 +105,11 @@ class Stepped:
                 settings=VrrpSettings(router="router-a"),
                 instances=(instance(ADDRESS),),
             ),
-            virtual_servers=tuple(each for each in entities if isinstance(each, VirtualServer)),
+            virtual_servers=tuple(
+                msgspec.structs.replace(each, drain_timeout=0.0)
+                for each in entities
+                if isinstance(each, VirtualServer)
+            ),
             real_servers=tuple(each for each in entities if isinstance(each, RealServer)),
         )
 

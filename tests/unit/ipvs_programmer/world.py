@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 
 from ipvs_programmer.fake import FakeKernel
+from ipvs_programmer.fake_sysctls import FakeSysctls
 from ipvs_programmer.loop import work
 from ipvs_programmer.options import Options
 from ipvs_programmer.table import Key
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually_async
+from tests.unit.ipvs_programmer.rules import FakeRules
 from vipbus.bus import Bus, BusAddress, Follow, StateWriter
 from vipbus.contracts import (
     CONFIG,
@@ -120,6 +122,8 @@ class World:
         self.server = server
         self.state_dir = state_dir
         self.kernel = FakeKernel()
+        self.sysctls = FakeSysctls()
+        self.rules = FakeRules()
         self.addresses = FakeAddresses()
         self.bus = Bus(BusAddress(url=server.url), source="world")
         self.life: Life | None = None
@@ -253,6 +257,8 @@ class World:
                 Options(router="router-a", **options),
                 kernel=self.kernel,
                 addresses=self.addresses,
+                sysctls=self.sysctls,
+                places={"nft": self.rules},
             )
         )
 

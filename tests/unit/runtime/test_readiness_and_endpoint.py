@@ -89,3 +89,14 @@ def test_listen_addresses(text: str, host: str, port: int) -> None:
 def test_what_is_no_listen_address(text: str) -> None:
     with pytest.raises(Exception, match="is not HOST:PORT"):
         listen_address(text)
+
+
+def test_advice_changes_no_readiness(caplog: pytest.LogCaptureFixture) -> None:
+    readiness = Readiness("ipvs-programmer", "router-a")
+    readiness.advise(("turn it on",))
+    readiness.advise(("turn it on", "and that"))
+    assert readiness.condition().ready
+    assert readiness.condition().advice == ("turn it on", "and that")
+    assert [each.message for each in caplog.records] == ["turn it on", "and that"], "each is logged once"
+    readiness.advise(())
+    assert readiness.condition().advice == ()
