@@ -13,6 +13,8 @@ PACKAGES := busybox-static dnsmasq-base exim4-daemon-light gcc haproxy iproute2 
 
 # Real networks on a machine that is not ours alone: what fails is tried once more, and said (docs/decisions.md, 50)
 AGAIN := --reruns 1 --reruns-delay 1
+# a file to a worker: most of what tests do is wait
+WORKERS := -n 2 --dist loadfile
 
 .PHONY: help
 help: ## Show this list
@@ -40,7 +42,7 @@ imports: $(VENV)/.installed ## Services never import each other; only the bus im
 
 .PHONY: test-unit
 test-unit: packages $(VENV)/.installed ## Pure cores and small edges
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(WORKERS) tests/unit
 
 .PHONY: simulate
 simulate: $(VENV)/.installed ## Replay a seed of the VRRP simulation step by step: make simulate SEED=7
@@ -52,15 +54,24 @@ simulate-probers: $(VENV)/.installed ## Replay a seed of the simulation of repli
 
 .PHONY: test-contract
 test-contract: packages $(VENV)/.installed ## Against a real nats-server, real keepalived, real namespaces
-	$(BIN)/pytest $(AGAIN) -m "not ipvs" tests/contract $(CONTRACT)
+	$(BIN)/pytest $(WORKERS) $(AGAIN) -m "not ipvs" tests/contract $(CONTRACT)
 
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
 	$(BIN)/pytest $(AGAIN) tests/lab -m "not ipvs"
-	$(BIN)/python -m tests.lab.guest -- $(BIN)/pytest $(AGAIN) -p no:cacheprovider -m ipvs \
-	    tests/lab tests/contract/test_ipvs_kernel.py tests/contract/test_ipvs_table.py \
-	    tests/contract/test_ipvs_beside.py tests/contract/test_nat_rules.py \
-	    tests/contract/test_checkers_against_keepalived.py
+	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-routers lab-tables
+
+# a guest has one processor: two of them at once, each with what takes about as long
+GUEST := $(BIN)/python -m tests.lab.guest --seconds 3000 -- $(BIN)/pytest $(AGAIN) -p no:cacheprovider -m ipvs
+TABLES := $(addprefix tests/lab/test_,kernel_faults.py second_writer.py plan_and_table.py connections_survive.py \
+            connection_sync.py masquerade.py forwarding.py pools.py) \
+          $(shell grep -l 'mark\.ipvs' tests/contract/*.py)
+
+.PHONY: lab-routers lab-tables
+lab-routers: packages $(VENV)/.installed
+	$(GUEST) $(filter-out $(TABLES),$(wildcard tests/lab/test_*.py))
+lab-tables: packages $(VENV)/.installed
+	$(GUEST) $(TABLES)
 
 .PHONY: test-bench
 test-bench: packages $(VENV)/.installed ## The benchmarks in a short form: they run, their figures mean nothing

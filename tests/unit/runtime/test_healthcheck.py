@@ -40,8 +40,9 @@ def test_it_asks_where_the_service_was_told_to_listen(
     assert healthcheck.main([]) == 0
 
 
-@pytest.mark.parametrize("listen", [f"127.0.0.1:{free_port()}", "no-address", "127.0.0.1:x"])
+@pytest.mark.parametrize("listen", ["127.0.0.1:{free}", "no-address", "127.0.0.1:x"])
 def test_no_answer_is_not_ready(listen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    listen = listen.format(free=free_port())
     assert healthcheck.main([listen]) == 1
     assert f"{listen} gives no answer" in capsys.readouterr().out
 
