@@ -62,7 +62,8 @@ test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (th
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-routers lab-tables
 
 # a guest has one processor: two of them at once, each with what takes about as long
-GUEST := $(BIN)/python -m tests.lab.guest --seconds 3000 -- $(BIN)/pytest $(AGAIN) -p no:cacheprovider -m ipvs
+GUEST := $(BIN)/python -m tests.lab.guest --seconds 3000 -- $(BIN)/pytest $(AGAIN) --timeout 400 -p no:cacheprovider \
+         -m ipvs
 TABLES := $(addprefix tests/lab/test_,kernel_faults.py second_writer.py plan_and_table.py connections_survive.py \
             connection_sync.py masquerade.py forwarding.py pools.py) \
           $(shell grep -l 'mark\.ipvs' tests/contract/*.py)
