@@ -14,7 +14,9 @@ from functools import partial
 
 from vipbus.contracts import TrackChanged, VrrpConfiguration
 from vipbus.runtime.life import FatalError
+from vipbus.runtime.poller import Poller
 from vipbus.runtime.readiness import Readiness
+from vipbus.runtime.timers import Timers
 from vrrp_agent import realtime
 from vrrp_agent.announcer import Announcer
 from vrrp_agent.circumstances import Circumstances
@@ -49,7 +51,6 @@ from vrrp_agent.interfaces import Monitor
 from vrrp_agent.link_states import LinkStates
 from vrrp_agent.model import Movable, Phase
 from vrrp_agent.objects import Objects
-from vrrp_agent.poller import Poller
 from vrrp_agent.realtime import Collector
 from vrrp_agent.roster import Roster
 from vrrp_agent.routes import protocol_of
@@ -57,7 +58,6 @@ from vrrp_agent.runtime import Hands, Runtime
 from vrrp_agent.side import Side
 from vrrp_agent.static import Static
 from vrrp_agent.successors import Successors
-from vrrp_agent.timers import Timers
 from vrrp_agent.tracking.sources import Sources, SourceSeen
 from vrrp_agent.virtual_mac import VirtualMacs
 from vrrp_agent.worker import Worker

@@ -22,9 +22,9 @@ import time
 
 from vipbus.runtime import packet_filter
 from vipbus.runtime.packet_filter import PacketFilterError
+from vipbus.runtime.poller import Poller
 from vrrp_agent import netlink
 from vrrp_agent.filters import TABLE, Below, Closed, accept_mode, silence
-from vrrp_agent.poller import Poller
 from vrrp_agent.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from vipbus.contracts import Family, VrrpConfiguration, VrrpInstance, VrrpSettings
+from vipbus.runtime.poller import Poller
 from vrrp_agent.circumstances import Circumstances
 from vrrp_agent.ensemble import Ensemble
 from vrrp_agent.events import AdvertisementReceived, Reconfigured, Stop
@@ -14,7 +15,6 @@ from vrrp_agent.expected import Expected
 from vrrp_agent.heartbeat import Heartbeat
 from vrrp_agent.notify.told import Told
 from vrrp_agent.packet import Advertisement
-from vrrp_agent.poller import Poller
 from vrrp_agent.reconfigure import Begin, Change, End, Keep, Step, plan, virtual_addresses
 from vrrp_agent.runtime import Hands, Runtime
 from vrrp_agent.teller import Teller

@@ -21,10 +21,10 @@ from vrrp_agent.notify.told import Told
 from vrrp_agent.tracking.sources import SourceSeen
 
 if TYPE_CHECKING:
-    from vrrp_agent.alarms import Alarms
+    from vipbus.runtime.alarms import Alarms
+    from vipbus.runtime.poller import Poller
+    from vipbus.runtime.runner.client import Runner
     from vrrp_agent.notify.notifier import Notifier
-    from vrrp_agent.poller import Poller
-    from vrrp_agent.runner.client import Runner
     from vrrp_agent.tracking.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -106,10 +106,10 @@ class Side:
 
     def _main(self) -> None:
         # imported here: start-up is failover time, and many routers track and tell nothing
-        from vrrp_agent.alarms import Alarms  # noqa: PLC0415
+        from vipbus.runtime.alarms import Alarms  # noqa: PLC0415
+        from vipbus.runtime.poller import Poller  # noqa: PLC0415
+        from vipbus.runtime.runner.client import Runner  # noqa: PLC0415
         from vrrp_agent.notify.notifier import Notifier  # noqa: PLC0415
-        from vrrp_agent.poller import Poller  # noqa: PLC0415
-        from vrrp_agent.runner.client import Runner  # noqa: PLC0415
         from vrrp_agent.tracking.watch import Watch  # noqa: PLC0415
 
         poller, alarms = Poller(), Alarms()

@@ -7,9 +7,9 @@ import socket
 import threading
 from collections.abc import Callable, Set
 
+from vipbus.runtime.poller import Poller
 from vrrp_agent import arp, bpf, neighbour_advertisement
 from vrrp_agent.interfaces import Interfaces
-from vrrp_agent.poller import Poller
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vipbus.contracts.vrrp_objects import Family
+from vipbus.runtime.poller import Poller
 from vrrp_agent import metrics
 from vrrp_agent.datagram import Datagram
 from vrrp_agent.directory import Directory
 from vrrp_agent.drop import Drop
 from vrrp_agent.expected import Expected
 from vrrp_agent.packet import Advertisement, decode, signed
-from vrrp_agent.poller import Poller
 from vrrp_agent.senders import Mouth, Senders
 from vrrp_agent.sockets import Receiver
 from vrrp_agent.speaker import Speaker

@@ -21,9 +21,9 @@ from tests.support.smtp import MailServer
 from tests.support.vrrp import needs_root
 from tests.support.waiting import eventually
 from vipbus.contracts import Fifo, Mail, Notify, Program, VrrpConfiguration, VrrpSettings
+from vipbus.runtime.notify import fifo as fifo_module
 from vrrp_agent import metrics
 from vrrp_agent.expected import Expected
-from vrrp_agent.notify import fifo as fifo_module
 from vrrp_agent.notify import mail as mail_module
 from vrrp_agent.notify.notifier import Notifier
 from vrrp_agent.notify.told import Told, ToldState
@@ -385,7 +385,7 @@ def test_a_hundred_quick_changes_keep_their_order(bench: Bench, notifier: Notifi
 def test_one_that_hangs_holds_the_next_back_for_a_while(
     bench: Bench, notifier: Notifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vrrp_agent.notify.order.PATIENCE", 0.6)
+    monkeypatch.setattr("vipbus.runtime.notify.order.PATIENCE", 0.6)
     record = recorder(tmp_path)
     hang = script(tmp_path / "hang", f"{record().arguments[0]} hang", "sleep 30")
     notify = Notify(master=Program(arguments=(hang,)), backup=record("backup"))

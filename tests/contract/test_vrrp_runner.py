@@ -20,9 +20,9 @@ from tests.support.vrrp import needs_root
 from tests.support.waiting import eventually
 from vipbus.contracts import Program, VrrpSettings
 from vipbus.runtime.privileges import Capability, before_exec
+from vipbus.runtime.runner.client import DIED
 from vipbus.runtime.runner.messages import Ended
 from vipbus.runtime.runner.security import weakness
-from vrrp_agent.runner.client import DIED
 from vrrp_agent.tracking import proctable
 
 pytestmark = needs_root

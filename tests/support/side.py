@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vipbus.contracts import Program, VrrpSettings
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.poller import Poller
+from vipbus.runtime.runner.client import Runner
 from vipbus.runtime.runner.messages import Ended
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.poller import Poller
-from vrrp_agent.runner.client import Runner
 from vrrp_agent.tracking.sources import SourceSeen
 
 

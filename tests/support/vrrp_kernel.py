@@ -12,12 +12,12 @@ from typing import Any
 
 from tests.lab.namespace import Namespace, Switch
 from tests.support.waiting import eventually
+from vipbus.runtime.poller import Poller
 from vrrp_agent import writing
 from vrrp_agent.announcer import Announcer
 from vrrp_agent.firewall import Firewall
 from vrrp_agent.interfaces import Interfaces, Monitor
 from vrrp_agent.objects import Objects
-from vrrp_agent.poller import Poller
 from vrrp_agent.virtual_mac import VirtualMacs
 from vrrp_agent.worker import Worker
 

@@ -13,11 +13,11 @@ from tests.lab.capture import Capture
 from tests.lab.namespace import Namespace, Switch
 from tests.support.waiting import eventually
 from vipbus.contracts import VrrpInstance
+from vipbus.runtime.poller import Poller
 from vrrp_agent import metrics
 from vrrp_agent.drop import Drop
 from vrrp_agent.expected import Expected
 from vrrp_agent.packet import Advertisement
-from vrrp_agent.poller import Poller
 from vrrp_agent.speaker import Speaker
 from vrrp_agent.wire import Wire
 

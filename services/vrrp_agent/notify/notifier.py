@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vipbus.contracts import Fifo, Mail, Program, VrrpSettings
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.notify.fifo import NotifyFifo
+from vipbus.runtime.notify.order import Change, Order
+from vipbus.runtime.poller import Poller
+from vipbus.runtime.runner.client import Runner
 from vipbus.runtime.runner.messages import Ended
 from vrrp_agent import metrics
-from vrrp_agent.alarms import Alarms
 from vrrp_agent.notify import told as said
-from vrrp_agent.notify.fifo import NotifyFifo
-from vrrp_agent.notify.order import Change, Order
 from vrrp_agent.notify.told import Told
-from vrrp_agent.poller import Poller
-from vrrp_agent.runner.client import Runner
 
 if TYPE_CHECKING:
     from vrrp_agent.notify.mail import Mailer
@@ -61,11 +61,17 @@ class Notifier:
             if old not in kept:
                 old.close()
         there = [each.config for each in kept]
-        self._fifos = kept + [
-            NotifyFifo(config, self._poller, self._alarms, self._runner, self._count_lines)
-            for config in wanted
-            if config not in there
-        ]
+        self._fifos = kept + [self._fifo(config) for config in wanted if config not in there]
+
+    def _fifo(self, config: Fifo) -> NotifyFifo:
+        return NotifyFifo(
+            config,
+            self._poller,
+            self._alarms,
+            self._runner,
+            counter=metrics.NOTIFICATIONS,
+            changed=self._count_lines,
+        )
 
     def tell(self, told: Told) -> None:
         """Tell of a change, as far as anybody wants to hear of it."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 from vipbus.contracts import TrackFile
 from vipbus.runtime import number_file
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.poller import Poller
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.poller import Poller
 from vrrp_agent.tracking import files
 from vrrp_agent.tracking.inotify import (
     IN_CREATE,

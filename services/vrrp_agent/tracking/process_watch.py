@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from vipbus.contracts import TrackProcess
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.poller import Poller
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.poller import Poller
 from vrrp_agent.tracking import processes, proctable
 from vrrp_agent.tracking.processes import Counted
 from vrrp_agent.tracking.procevents import Process, ProcessEvents, UnavailableError

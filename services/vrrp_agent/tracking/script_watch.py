@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from vipbus.contracts import VrrpScript
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.runner.client import DIED, Runner
 from vipbus.runtime.runner.messages import Ended
 from vrrp_agent import metrics
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.runner.client import DIED, Runner
 from vrrp_agent.tracking import scripts
 from vrrp_agent.tracking.scripts import Damped
 from vrrp_agent.tracking.sources import SourceSeen

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vipbus.contracts import TrackFile, TrackProcess, VrrpConfiguration, VrrpScript
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.poller import Poller
-from vrrp_agent.runner.client import Runner
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.poller import Poller
+from vipbus.runtime.runner.client import Runner
 from vrrp_agent.tracking.file_watch import FileWatch
 from vrrp_agent.tracking.process_watch import ProcessWatch
 from vrrp_agent.tracking.script_watch import ScriptWatch

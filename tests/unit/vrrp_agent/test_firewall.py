@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.waiting import eventually
+from vipbus.runtime.poller import Poller
 from vrrp_agent.filters import TABLE
 from vrrp_agent.firewall import Firewall, removed
-from vrrp_agent.poller import Poller
 from vrrp_agent.worker import Worker
 
 

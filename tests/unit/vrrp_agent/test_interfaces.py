@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipbus.contracts import VirtualAddress
+from vipbus.runtime.timers import Timers
 from vrrp_agent import netlink, rtnetlink
 from vrrp_agent.addresses import RTM_DELADDR, RTM_NEWADDR
 from vrrp_agent.interfaces import Interfaces, Monitor
 from vrrp_agent.rtnetlink import Address, Forwarding, Link, LinkGone
-from vrrp_agent.timers import Timers
 
 ETH0 = Link(index=2, name="eth0", enabled=True, up=True, neighbours=True)
 MAC = bytes.fromhex("02aabbccddee")

@@ -1,4 +1,4 @@
-"""The agent's side of the runner: started when the first program is wanted, and again when it died."""
+"""A service's side of the runner: started when the first program is wanted, and again when it died."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
-from vipbus.contracts import Program, VrrpSettings
+from vipbus.contracts import Program
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.outlet import Outlet
+from vipbus.runtime.poller import Poller
 from vipbus.runtime.runner.messages import End, Ended, Leave, Order, Overdue, Own, Run, Trouble, Word
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.outlet import Outlet
-from vrrp_agent.poller import Poller
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,22 @@ DIED = "the runner died"
 _decoder: msgspec.msgpack.Decoder[Word] = msgspec.msgpack.Decoder(Word)
 
 
+class ScriptSettings(Protocol):
+    """What a configuration says of every program; `VrrpSettings` and `IpvsSettings` do."""
+
+    @property
+    def script_user(self) -> str | None:
+        """Who programs run as that name nobody."""
+
+    @property
+    def script_group(self) -> str | None:
+        """Their group; None: the user's own."""
+
+    @property
+    def script_security(self) -> bool:
+        """True: a program that others than root could change is not run by root."""
+
+
 class _Waiting(msgspec.Struct):
     ended: Callable[[Ended], None]
     overdue: Callable[[], None]
@@ -44,7 +61,7 @@ class Runner:
     def __init__(self, poller: Poller, alarms: Alarms) -> None:
         self._poller = poller
         self._alarms = alarms
-        self._settings: VrrpSettings | None = None
+        self._settings: ScriptSettings | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._outlet: Outlet | None = None
@@ -64,7 +81,7 @@ class Runner:
         """True when the configuration says who programs run as."""
         return self._settings is not None and self._settings.script_user is not None
 
-    def configure(self, settings: VrrpSettings) -> None:
+    def configure(self, settings: ScriptSettings) -> None:
         """Say who programs run as, and how careful it is with them."""
         self._settings = settings
 
@@ -80,7 +97,7 @@ class Runner:
         """Run a program; give the number that `end` takes.
 
         ``overdue`` is called when its ``timeout`` (seconds; 0: none) is over, ``ended`` when it is gone,
-        always later than this returns. ``outlives``: it may finish after the agent.
+        always later than this returns. ``outlives``: it may finish after the service.
         """
         settings = self._settings
         user, group = program.user, program.group
@@ -114,7 +131,7 @@ class Runner:
         self._tell(Own(path=path, user=user, group=group))
 
     def close(self, within: float = 0.0) -> None:
-        """Let it go: what may outlive the agent finishes by itself, the rest is ended.
+        """Let it go: what may outlive the service finishes by itself, the rest is ended.
 
         ``within``: seconds to wait for that; a program may take one that ends only when it is killed.
         """

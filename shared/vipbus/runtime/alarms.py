@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vrrp_agent.timers import Timers
+from vipbus.runtime.timers import Timers
 
 
 class Alarms:

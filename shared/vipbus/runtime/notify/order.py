@@ -1,4 +1,4 @@
-"""Programs of one instance run in the order of its changes: the next change's when the last one's have ended.
+"""Programs of one instance or pool run in the order of its changes, the next when the last have ended.
 
 The programs of one change start together, as keepalived starts them. One that does not end holds the next
 change back for `PATIENCE`, no longer: the newest state matters most.
@@ -15,18 +15,18 @@ from vipbus.contracts import Program
 PATIENCE = 60.0
 """Seconds that a change waits for the programs of the one before."""
 MOST = 1000
-"""Changes of one instance that wait; then the oldest are dropped."""
+"""Changes of one instance or pool that wait; then the oldest are dropped."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One change of role and the programs that hear of it."""
+    """One change and the programs that hear of it."""
 
     state: str
     programs: tuple[Program, ...]
 
 
 class Order:
-    """The changes of one instance or group that wait, and the programs that run."""
+    """The changes of one thing that wait, and the programs that run."""
 
     def __init__(self) -> None:
         self.running: set[int] = set()

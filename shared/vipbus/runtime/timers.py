@@ -1,4 +1,4 @@
-"""When each instance is to be looked at next: a heap whose outdated entries are passed over."""
+"""When each of many is to be looked at next: a heap whose outdated entries are passed over."""
 
 from __future__ import annotations
 

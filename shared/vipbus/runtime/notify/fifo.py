@@ -16,12 +16,12 @@ from collections.abc import Callable
 import msgspec
 
 from vipbus.contracts import Fifo
+from vipbus.runtime.alarms import Alarms
+from vipbus.runtime.outlet import Outlet
+from vipbus.runtime.poller import Poller
+from vipbus.runtime.runner.client import Runner
 from vipbus.runtime.runner.messages import Ended
-from vrrp_agent import metrics
-from vrrp_agent.alarms import Alarms
-from vrrp_agent.outlet import Outlet
-from vrrp_agent.poller import Poller
-from vrrp_agent.runner.client import Runner
+from vipbus.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +44,16 @@ class NotifyFifo:
         poller: Poller,
         alarms: Alarms,
         runner: Runner,
+        *,
+        counter: Counter,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """``counter`` counts lines by ``way`` and ``outcome``: delivered or dropped."""
         self.config = config
         self._poller = poller
         self._alarms = alarms
         self._runner = runner
+        self._counter = counter
         self._changed = changed
         """Called when the number of lines that wait may be another one."""
         self._lines: deque[bytes] = deque()
@@ -72,7 +76,7 @@ class NotifyFifo:
         self._lines.append(line.encode(errors="surrogateescape"))
         if len(self._lines) > MOST:
             self._lines.popleft()
-            metrics.NOTIFICATIONS.add(way="fifo", outcome="dropped")
+            self._counter.add(way="fifo", outcome="dropped")
             if not self._full:
                 self._full = True
                 log.warning(
@@ -104,7 +108,7 @@ class NotifyFifo:
                 self._fail(f"{self.config.path} cannot be written: {os.strerror(error.errno or 0)}")
                 return
             self._lines.popleft()
-            metrics.NOTIFICATIONS.add(way="fifo", outcome="delivered")
+            self._counter.add(way="fifo", outcome="delivered")
         if not self._lines:
             self._full = False
         if self._outlet is not None:

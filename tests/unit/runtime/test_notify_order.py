@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vipbus.contracts import Program
-from vrrp_agent.notify.order import MOST, PATIENCE, Change, Order
+from vipbus.runtime.notify.order import MOST, PATIENCE, Change, Order
 
 _PROGRAM = Program(arguments=("/x",))
 

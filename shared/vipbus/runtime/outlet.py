@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 
-from vrrp_agent.poller import Poller
+from vipbus.runtime.poller import Poller
 
 
 class Outlet:

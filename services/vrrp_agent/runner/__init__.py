@@ -1,1 +1,0 @@
-"""The agent's side of `vipbus.runtime.runner`."""

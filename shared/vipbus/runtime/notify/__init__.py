@@ -1,0 +1,1 @@
+"""Tell programs and named pipes, in order; for every service that notifies."""
