@@ -31,8 +31,15 @@ class Poller:
         met a deadline 0.75 ms late in the middle, so select(2) waits for it, which counts microseconds. That
         takes no descriptor from 1024 on, so whoever makes this makes it early.
         """
-        if not select.select(self._itself, (), (), timeout)[0]:
-            return
+        if select.select(self._itself, (), (), timeout)[0]:
+            self.handle()
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable when one of these is (epoll(7): they nest)."""
+        return self._itself[0]
+
+    def handle(self) -> None:
+        """Call the handlers of what is readable now, without waiting."""
         for descriptor, _ in self._epoll.poll(0):
             handler = self._handlers.get(descriptor)
             if handler is not None:  # an earlier one may have removed it
