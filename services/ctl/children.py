@@ -103,6 +103,11 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
             capabilities=(
                 Capability.NET_ADMIN,
                 Capability.SYS_MODULE,  # modprobe ip_vs
+                # laid aside by the programmer itself, for the process that runs the programs of pools
+                Capability.CHOWN,
+                Capability.KILL,
+                Capability.SETGID,
+                Capability.SETUID,
             ),
             stop_within=10.0,
             # Without a supervisor all end at once and nobody keeps the order. A killed programmer leaves the

@@ -5,9 +5,14 @@ import sys
 from ipvs_programmer.loop import work
 from ipvs_programmer.options import parse
 from vipbus.runtime.life import run
+from vipbus.runtime.privileges import Capability, lay_aside
+
+PROGRAMS = (Capability.CHOWN, Capability.KILL, Capability.SETGID, Capability.SETUID)
+"""What running programs as other users takes; for the process that runs them alone."""
 
 if __name__ == "__main__":
     settings, options = parse(sys.argv[1:])
+    lay_aside(PROGRAMS)
     sys.exit(
         run(
             "ipvs-programmer",

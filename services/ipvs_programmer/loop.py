@@ -16,6 +16,7 @@ from ipvs_programmer.around import Around
 from ipvs_programmer.documents import Documents
 from ipvs_programmer.drains import Drains
 from ipvs_programmer.drift import Rounds
+from ipvs_programmer.flush import this_boot
 from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
 from ipvs_programmer.ipvs import IpvsKernel
@@ -24,6 +25,8 @@ from ipvs_programmer.kernel import Kernel, KernelError, NoIpvsError
 from ipvs_programmer.look import Look
 from ipvs_programmer.module import load_ip_vs
 from ipvs_programmer.nat_rules import PLACES, Kind, NatRules
+from ipvs_programmer.notify.notifier import Notifier
+from ipvs_programmer.notify.teller import Teller
 from ipvs_programmer.octets import NetlinkError
 from ipvs_programmer.options import Options
 from ipvs_programmer.owned import OwnedServices
@@ -36,7 +39,7 @@ from ipvs_programmer.sysctls import ProcSysctls, Sysctls
 from ipvs_programmer.ticks import Ticks
 from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
-from vipbus.telemetry.trace import TraceContext
+from vipbus.telemetry.trace import TraceContext, record
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +90,12 @@ async def work(
     drains = Drains(kernel, state_dir / "ipvs-programmer.drains.json", options.router)
     quorums = Quorums(state_dir / "ipvs-programmer.quorums.json")
     pools = Pools(inputs, holds, quorums, drains, standby=options.standby)
+    teller = Teller(
+        state_dir / "ipvs-programmer.told.json",
+        pools.state,
+        lambda: Notifier(options.router, life.readiness, lambda event: publish(event, record("notify"))),
+        boot=this_boot(),
+    )
     suspects = Suspects(kernel, options.router, publish, time.monotonic())
     owned = OwnedServices(state_dir / "ipvs-programmer.owned.json")
     programmer = Programmer(
@@ -96,6 +105,7 @@ async def work(
         owned,
         life.readiness,
         pools=pools,
+        teller=teller,
         publish=publish,
     )
     ticks = Ticks(programmer, keeper, pools, drains, publish)
@@ -128,23 +138,31 @@ async def work(
             drift_interval=options.drift_interval,
         )
         remove = options.on_stop == "remove" or around.flush_on_stop is not None
-        if remove:
-            if programmer.own:
-                await _without_addresses(inputs, wake)
-            programmer.remove_all()
-        if around.flush_on_stop == "all":
-            _flush(kernel)
-        await around.stop(remove=remove)
+        if remove and programmer.own:
+            await _without_addresses(inputs, wake)
+        await _leave(programmer, around, teller, kernel, remove=remove)
         inputs.save()
         await documents.flushed(_LAST_WORDS)
     finally:
         stop.cancel()
         addresses.close()
+        teller.close()
         await documents.close()
 
 
 def _make_directory(state_dir: Path) -> None:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+async def _leave(
+    programmer: Programmer, around: Around, teller: Teller, kernel: Kernel, *, remove: bool
+) -> None:
+    if remove:
+        programmer.remove_all()
+    if around.flush_on_stop == "all":
+        _flush(kernel)
+    await around.stop(remove=remove)
+    await teller.stop(removed=remove)
 
 
 def _flush(kernel: Kernel) -> None:

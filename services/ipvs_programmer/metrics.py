@@ -18,5 +18,13 @@ SUSPECTED = REGISTRY.counter(
     "vipbus_ipvs_destinations_suspected_total",
     "Hints that a real server may be dead, from the kernel's count of inactive connections",
 )
+NOTIFICATIONS = REGISTRY.counter(
+    "vipbus_ipvs_notifications_total",
+    "Notifications of pools, by way (program, fifo) and outcome: delivered, failed or dropped",
+)
+NOTIFICATIONS_WAITING = REGISTRY.gauge(
+    "vipbus_ipvs_notifications_waiting",
+    "Notifications of pools that wait for the one before or for room in the pipe, by way",
+)
 SERVICES = REGISTRY.gauge("vipbus_ipvs_services", "Own services in the kernel")
 DESTINATIONS = REGISTRY.gauge("vipbus_ipvs_destinations", "Destinations of own services in the kernel")

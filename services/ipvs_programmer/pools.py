@@ -16,6 +16,8 @@ from ipvs_programmer.desired import Arranged, Configured, Layout, Picture, arran
 from ipvs_programmer.drains import Drains, Ended
 from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Inputs
+from ipvs_programmer.notify.news import PoolState
+from ipvs_programmer.notify.pool import state_of
 from ipvs_programmer.quorums import Quorums
 from ipvs_programmer.table import Key, Pool
 from ipvs_programmer.translate import canonical
@@ -154,6 +156,17 @@ class Pools:
         cancelled, self._cancelled = self._cancelled, ()
         for ended in cancelled:
             yield self._drains.event(ended)
+
+    def state(self, server: Configured) -> PoolState | None:
+        """Say what a pool is by its verdicts; None while none was ever read: unknown is nothing to tell."""
+        if not self._inputs.verdicts_known:
+            return None
+        picture = Picture(
+            verdicts=self._inputs.verdicts,
+            operators=self._inputs.operators,
+            holds=self._holds.by_server,
+        )
+        return state_of(server, picture, quorum=self.arranged[server.key].quorum)
 
     def save(self) -> None:
         """Keep what was said, for a restart."""

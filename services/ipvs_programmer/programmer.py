@@ -16,6 +16,7 @@ from ipvs_programmer.inputs import Change, Inputs
 from ipvs_programmer.keeper import Keeper, Written
 from ipvs_programmer.kernel import KernelError, NotPermittedError
 from ipvs_programmer.metrics import RECONCILE_SECONDS
+from ipvs_programmer.notify.teller import Teller
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.pools import Pools
 from ipvs_programmer.repairs import repair
@@ -46,11 +47,13 @@ class Programmer:
         readiness: Readiness,
         *,
         pools: Pools,
+        teller: Teller,
         publish: Publish,
     ) -> None:
         self._inputs = inputs
         self._keeper = keeper
         self._pools = pools
+        self._teller = teller
         self._report = report
         self._owned = owned
         self._readiness = readiness
@@ -193,6 +196,7 @@ class Programmer:
         for event in self._pools.news(dirty.values(), self._active, causes.of):
             self._publish(event, written.trace)
         self._pools.save()
+        self._teller.follow(layout, dirty.values())
         touched = written.keys
         if everything:
             keys |= dict.fromkeys(layout.by_key)  # every document names the revision it rests on

@@ -264,4 +264,4 @@ class Runner:
         self._orders.clear()
         waiting, self._waiting = self._waiting, {}
         for number, each in waiting.items():
-            each.ended(Ended(id=number, cause=cause, ran=False))
+            each.ended(Ended(id=number, cause=cause, ran=False, lost=True))

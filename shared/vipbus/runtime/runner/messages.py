@@ -70,6 +70,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Its exit status; None: a signal ended it, or it never ran."""
     ran: bool = True
     """False: it could not be run."""
+    lost: bool = False
+    """True: that says nothing about the program: no process could be made for it, or the runner died."""
     timed_out: bool = False
 
 

@@ -113,7 +113,7 @@ class Runner:
             child = spawn.start(run)
         except OSError as error:
             words = f"no other process can be made: {os.strerror(error.errno or 0)}"
-            self._tell(Ended(id=run.id, cause=words, ran=False))
+            self._tell(Ended(id=run.id, cause=words, ran=False, lost=True))
             return
         self._running[child.descriptor] = _Running(run, child, time.monotonic())
         self._epoll.register(child.descriptor, select.EPOLLIN)
