@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 Standing = Literal["up", "down", "assumed", "unjudged"]
-"""assumed: it stands, and nobody has judged it. unjudged: nobody has, and it must be found up first (alpha)."""
+"""assumed: it stands, and nobody has judged it. unjudged: nobody has, and it waits for that (alpha)."""
 
 
 class PoolState(msgspec.Struct, frozen=True):

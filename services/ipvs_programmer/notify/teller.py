@@ -2,8 +2,8 @@
 
 As keepalived tells it on every router, whatever the role: every router follows the verdicts.
 
-What was told is kept in a file, so that a restart tells nothing twice. It holds for one boot of the host: what
-programs did to the host is gone after that.
+What was told is kept in a file, so that a restart tells nothing twice. It holds for one boot of the host:
+what programs did to the host is gone after that.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def test_each_child_holds_what_it_needs_and_no_more(router: Make) -> None:
     assert held == {
         "config-service": read & own,
         "vrrp-agent": (net_admin | net_raw | ipc_lock | nice | programs) & own,
-        "ipvs-programmer": (net_admin | module) & own,
+        "ipvs-programmer": (net_admin | module | programs) & own,
         "health-prober": (net_raw | programs & ~1) & own,  # a mark takes more before Linux 5.17
     }
     text = Path(f"/proc/{child(run, 'nats-server').pid}/status").read_text()

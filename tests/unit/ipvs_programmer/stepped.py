@@ -14,11 +14,13 @@ from ipvs_programmer.holds import Holds
 from ipvs_programmer.inputs import Change, Inputs
 from ipvs_programmer.keeper import Keeper
 from ipvs_programmer.kernel import Kernel
+from ipvs_programmer.notify.teller import Teller
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.pools import Pools
 from ipvs_programmer.programmer import Programmer
 from ipvs_programmer.quorums import Quorums
 from ipvs_programmer.report import Report
+from tests.unit.ipvs_programmer.listener import Listener
 from tests.unit.ipvs_programmer.world import EPOCH, instance
 from vipbus.contracts import (
     Event,
@@ -88,6 +90,7 @@ class Stepped:
             OwnedServices(state_dir / "owned.json"),
             self.readiness,
             pools=pools,
+            teller=Teller(None, pools.state, Listener, boot="test"),
             publish=lambda event, _trace: self.events.append(event),
         )
 

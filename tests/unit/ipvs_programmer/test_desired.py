@@ -10,7 +10,16 @@ from ipvs_programmer.hold import Hold, Weighed
 from ipvs_programmer.table import Forwarding, Key, Pool
 from tests.unit.ipvs_programmer.tables import destination, key, pool, service, table
 from tests.unit.ipvs_programmer.world import EPOCH, USUAL, instance, real_server, virtual_server
-from vipbus.contracts import Entity, Head, OperatorState, RealServer, Role, Verdict, VirtualServer
+from vipbus.contracts import (
+    Entity,
+    Head,
+    IpvsSettings,
+    OperatorState,
+    RealServer,
+    Role,
+    Verdict,
+    VirtualServer,
+)
 from vipbus.runtime.revision import Revision, vrrp_configuration
 
 
@@ -21,6 +30,7 @@ def layout(*entities: Entity) -> Layout:
             vrrp=vrrp_configuration("router-a", 1, entities),
             virtual_servers=tuple(each for each in entities if isinstance(each, VirtualServer)),
             real_servers=tuple(each for each in entities if isinstance(each, RealServer)),
+            ipvs=next((each for each in entities if isinstance(each, IpvsSettings)), None),
         )
     )
 
