@@ -77,6 +77,7 @@ class Inputs:
         self._config = bus.follow(
             CONFIG, f"{self._token}.>", on_change=wake, saved=state_dir / "ipvs-programmer.config.json"
         )
+        self._heard = False
         bus.on_change.append(wake)
 
     @property
@@ -94,6 +95,15 @@ class Inputs:
     def verdicts_known(self) -> bool:
         """False while no picture of the verdicts was ever read, from the bus or from the file."""
         return self._health.known
+
+    @property
+    def heard(self) -> bool:
+        """True once configuration, verdicts and what operators say have come from the bus.
+
+        A file of theirs may be older than what was done since.
+        """
+        self._heard = self._heard or (self._health.live and self._operator.live and self._config.live)
+        return self._heard
 
     @property
     def live_roles(self) -> Mapping[str, Role] | None:

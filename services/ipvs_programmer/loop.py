@@ -94,6 +94,7 @@ async def work(
         state_dir / "ipvs-programmer.told.json",
         pools.state,
         lambda: Notifier(options.router, life.readiness, lambda event: publish(event, record("notify"))),
+        ready=lambda: inputs.heard,
         boot=this_boot(),
     )
     suspects = Suspects(kernel, options.router, publish, time.monotonic())

@@ -157,10 +157,8 @@ class Pools:
         for ended in cancelled:
             yield self._drains.event(ended)
 
-    def state(self, server: Configured) -> PoolState | None:
-        """Say what a pool is by its verdicts; None while none was ever read: unknown is nothing to tell."""
-        if not self._inputs.verdicts_known:
-            return None
+    def state(self, server: Configured) -> PoolState:
+        """Say what a pool that was arranged is by its verdicts."""
         picture = Picture(
             verdicts=self._inputs.verdicts,
             operators=self._inputs.operators,

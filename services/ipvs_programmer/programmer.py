@@ -126,6 +126,8 @@ class Programmer:
                 else:
                     self._reconcile(layout, dirty, causes, processing.context, everything=renewed or first)
             RECONCILE_SECONDS.observe(time.perf_counter() - started)
+        if self._teller.behind and self._adopted:
+            self._teller.follow(layout, ())
         self._report.sweep()
 
     def _take_revision(self) -> tuple[Layout, bool]:

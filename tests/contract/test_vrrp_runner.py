@@ -221,6 +221,7 @@ _AGENT = (
     Capability.SYS_NICE,
     Capability.IPC_LOCK,
 )
+_PROGRAMMER = (Capability.NET_ADMIN, Capability.SYS_MODULE)
 _PROGRAMS = (Capability.SETUID, Capability.SETGID, Capability.KILL, Capability.CHOWN)
 
 
@@ -238,10 +239,11 @@ def confined(keep: tuple[Capability, ...], place: Path) -> subprocess.CompletedP
     )
 
 
-def test_the_capabilities_that_it_takes_to_run_as_others(place: Path) -> None:
+@pytest.mark.parametrize("own", [_AGENT, _PROGRAMMER])
+def test_the_capabilities_that_it_takes_to_run_as_others(place: Path, own: tuple[Capability, ...]) -> None:
     place.chmod(0o777)
     (place / "owned").touch()
-    done = confined((*_AGENT, *_PROGRAMS), place)
+    done = confined((*own, *_PROGRAMS), place)
     assert done.stdout.splitlines() == ["not done in 0.3 s", "exit status 0", "exit status 0"], done.stderr
     assert (place / "who").read_text() == f"{_NOBODY}\n"
     assert (place / "owned").stat().st_uid == _NOBODY

@@ -54,21 +54,24 @@ class Teller:
     def __init__(
         self,
         path: Path | None,
-        state: Callable[[Configured], PoolState | None],
+        state: Callable[[Configured], PoolState],
         listener: Callable[[], Listener],
         *,
+        ready: Callable[[], bool],
         boot: str,
     ) -> None:
         """Make it.
 
         Args:
             path: Of the file.
-            state: Says what a virtual server is now; None while nobody can say.
+            state: Says what a virtual server is now.
+            ready: Says whether that rests on the bus: what a file has may be older than what was told.
             listener: Makes whoever passes it on.
             boot: Names this boot of the host.
         """
         self._state = state
         self._make = listener
+        self._ready = ready
         self._listener: Listener | None = None
         self._saved = Saved(path, Told, Told(), "what was told of pools")
         self._boot = boot
@@ -79,8 +82,15 @@ class Teller:
         """Names of pools, by the tokens of their virtual servers."""
         self._initial = False
 
+    @property
+    def behind(self) -> bool:
+        """True when it could follow and did not yet."""
+        return self._layout is None and self._ready()
+
     def follow(self, layout: Layout, servers: Iterable[Configured]) -> None:
         """Tell what has changed in these virtual servers, and with a new revision in all that it changes."""
+        if not self._ready():
+            return
         before: dict[str, NotifiedPool] = {}
         names = {name for server in servers if (name := self._names.get(server.virtual_server.id))}
         if layout is not self._layout:
@@ -114,10 +124,7 @@ class Teller:
 
     def _look(self, pool: NotifiedPool, before: NotifiedPool | None) -> None:
         states = [self._state(server) for server in pool.servers]
-        known = [state for state in states if state is not None]
-        if len(known) < len(states):
-            return
-        now = known[0] if len(known) == 1 else together(known)
+        now = states[0] if len(states) == 1 else together(states)
         self._told[pool.name], news = follow(
             self._told.get(pool.name),
             now,

@@ -90,7 +90,7 @@ class Stepped:
             OwnedServices(state_dir / "owned.json"),
             self.readiness,
             pools=pools,
-            teller=Teller(None, pools.state, Listener, boot="test"),
+            teller=Teller(None, pools.state, Listener, ready=lambda: True, boot="test"),
             publish=lambda event, _trace: self.events.append(event),
         )
 

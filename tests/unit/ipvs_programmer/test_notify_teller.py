@@ -56,10 +56,18 @@ class Heard(Site):
         self.boot = boot
         self.made: list[Listener] = []
         super().__init__(state_dir)
+        self.inputs.heard = True
 
     def _start(self) -> None:
         super()._start()
-        self.teller = Teller(self.state_dir / "told.json", self.pools.state, self._listener, boot=self.boot)
+        path = self.state_dir / "told.json"
+        self.teller = Teller(
+            self.state_dir / "told.json",
+            self.pools.state,
+            self._listener,
+            ready=lambda: self.inputs.heard,
+            boot=self.boot,
+        )
 
     def _listener(self) -> Listener:
         self.made.append(Listener())
@@ -194,13 +202,20 @@ def test_an_operator_counts(site: Heard) -> None:
     assert site.heard() == []
 
 
-def test_without_any_verdict_nothing_is_told(site: Heard) -> None:
-    site.inputs.verdicts_known = False
-    site.configure(FIFO, *pool(21))
-    assert site.heard() == []
-    site.inputs.verdicts_known = True
+def test_what_a_file_says_is_not_told(site: Heard) -> None:
+    site.configure(FIFO, *pool(21, 22))
     site.say(verdicts(_21="down").values())
-    assert site.heard() == [rs(21, "DOWN")]
+    site.heard()
+    # the files are of a time before that
+    site.inputs.heard, site.inputs.verdicts = False, {}
+    site.restart()
+    assert site.heard() == []
+    assert not site.teller.behind
+    site.inputs.heard = True
+    assert site.teller.behind
+    site.say(verdicts(_21="down", _22="down").values())
+    assert site.heard() == [rs(22, "DOWN"), f"VS {VS} DOWN"]
+    assert not site.teller.behind
 
 
 def test_a_sorry_server_hides_no_real_server(site: Heard) -> None:
