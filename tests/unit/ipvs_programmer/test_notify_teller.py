@@ -60,7 +60,6 @@ class Heard(Site):
 
     def _start(self) -> None:
         super()._start()
-        path = self.state_dir / "told.json"
         self.teller = Teller(
             self.state_dir / "told.json",
             self.pools.state,
