@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +25,7 @@ from ipvs_programmer.kernel import Kernel, KernelError, NoIpvsError
 from ipvs_programmer.look import Look
 from ipvs_programmer.module import load_ip_vs
 from ipvs_programmer.nat_rules import PLACES, Kind, NatRules
-from ipvs_programmer.notify.notifier import Notifier
-from ipvs_programmer.notify.teller import Teller
+from ipvs_programmer.notify.teller import Listener, Teller
 from ipvs_programmer.octets import NetlinkError
 from ipvs_programmer.options import Options
 from ipvs_programmer.owned import OwnedServices
@@ -39,6 +38,7 @@ from ipvs_programmer.sysctls import ProcSysctls, Sysctls
 from ipvs_programmer.ticks import Ticks
 from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
+from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry.trace import TraceContext, record
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ async def work(
     teller = Teller(
         state_dir / "ipvs-programmer.told.json",
         pools.state,
-        lambda: Notifier(options.router, life.readiness, lambda event: publish(event, record("notify"))),
+        lambda: _listener(options.router, life.readiness, publish),
         ready=lambda: inputs.heard,
         boot=this_boot(),
     )
@@ -149,6 +149,13 @@ async def work(
         addresses.close()
         teller.close()
         await documents.close()
+
+
+def _listener(router: str, readiness: Readiness, publish: Callable[[Event, TraceContext], None]) -> Listener:
+    # imported here: start-up is failover time, and many routers tell nobody of their pools
+    from ipvs_programmer.notify.notifier import Notifier  # noqa: PLC0415
+
+    return Notifier(router, readiness, lambda event: publish(event, record("notify")))
 
 
 def _make_directory(state_dir: Path) -> None:

@@ -260,6 +260,24 @@ def test_one_that_fails_is_an_event_and_one_that_cannot_exist_a_problem(
     tell(story)
 
 
+def test_a_program_that_left_the_configuration_is_no_problem(
+    tell: Callable[[Story], None], at: Place
+) -> None:
+    async def story(w: World) -> None:
+        missing = Program(arguments=(str(at.path / "missing"),))
+        await started(w, at.settings(), *pool(at, virtual_server(quorum_down=missing), programs=False))
+        await w.until(at.lines, "the quorum is told")
+        other = virtual_server(port=81)
+        w.configure(at.settings(), *pool(at, other, programs=False))
+        failed = await anext(failures(w))
+        assert failed.program == missing.arguments[0]
+        assert w.problems() == ""
+        await w.until(lambda: len(at.lines()) == 5, "all that left is told, and what came")
+        assert at.lines()[1:] == [f"{A} DOWN", f"{B} DOWN", f"VS {VS} DOWN", "VS [10.9.0.1]:tcp:81 UP"]
+
+    tell(story)
+
+
 def test_a_program_that_others_could_change_is_not_run_by_root(
     tell: Callable[[Story], None], at: Place
 ) -> None:

@@ -37,12 +37,14 @@ class Notifier:
         )
         self._tokens: dict[str, str] = {}
         """Virtual servers of the pools that were told of."""
+        self._wanted: Collection[tuple[str, ...]] = ()
         self._absent: set[tuple[str, ...]] = set()
         """Command lines that could not be run, for readiness."""
 
     def configure(self, settings: IpvsSettings, programs: Collection[tuple[str, ...]]) -> None:
-        """Keep a pipe that stays as it is: its reader sees no end. ``programs`` are those that may be run."""
+        """Keep a pipe that stays as it is: its reader sees no end. ``programs``: all that are configured."""
         self._runner.configure(settings)
+        self._wanted = programs
         for gone in self._absent - set(programs):
             self._exists(gone)
         wanted = settings.notify_fifo
@@ -78,7 +80,7 @@ class Notifier:
             self._exists(program.arguments)
             return
         self._fail(pool, program, ended.cause)
-        if not ended.ran and not ended.lost:
+        if not ended.ran and not ended.lost and program.arguments in self._wanted:
             self._absent.add(program.arguments)
             self._readiness.problem(_problem(program.arguments), f"a pool's program: {ended.cause}")
         else:
