@@ -150,7 +150,7 @@ def stands(real: RealServer, verdict: Verdict | None) -> bool:
     return verdict.verdict == "up"
 
 
-class Member(msgspec.Struct, frozen=True):
+class _Member(msgspec.Struct, frozen=True):
     """A real server that is up, to be weighed beside the others."""
 
     real: RealServer
@@ -169,10 +169,10 @@ def arrange(server: Configured, picture: Picture) -> Arranged:
     virtual = server.virtual_server
     destinations: dict[DestinationKey, Destination] = {}
     origins: dict[DestinationKey, Origin] = {}
-    live: list[Member] = []
+    live: list[_Member] = []
     slow = False
     weight = 0
-    for member, up in standing(server, picture):
+    for member, up in _members(server, picture):
         key = member.destination.key
         destinations[key] = member.destination
         origins[key] = member.origin
@@ -207,7 +207,7 @@ def arrange(server: Configured, picture: Picture) -> Arranged:
     )
 
 
-def standing(server: Configured, picture: Picture) -> Iterable[tuple[Member, bool]]:
+def _members(server: Configured, picture: Picture) -> Iterable[tuple[_Member, bool]]:
     """Give every real server that stands in the table by what is said of it alone, and whether it is up."""
     virtual = server.virtual_server
     before = picture.kept.get(server.key) if picture.kept else None
@@ -246,11 +246,11 @@ def standing(server: Configured, picture: Picture) -> Iterable[tuple[Member, boo
             lower_threshold=real.lower_threshold,
             tunnel=tunnel,
         )
-        yield Member(real, verdict, destination, origin), up
+        yield _Member(real, verdict, destination, origin), up
 
 
 def _slow_starts(
-    live: Collection[Member],
+    live: Collection[_Member],
     now: datetime,
     destinations: dict[DestinationKey, Destination],
     origins: dict[DestinationKey, Origin],

@@ -6,11 +6,11 @@ Lines and names are keepalived's own (2.2.7): an address is ``[10.9.0.1]:tcp:80`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
-from ipvs_programmer.desired import Configured, Layout, Picture, standing
+from ipvs_programmer.desired import Configured, Layout, Picture
 from ipvs_programmer.notify.news import News, PoolState, Standing
 from vipbus.contracts import Program, RealServer, VirtualServer
 
@@ -72,31 +72,38 @@ def state_of(server: Configured, picture: Picture, *, quorum: bool) -> PoolState
     One that is held is up, one that an operator has disabled is down; one that drains is up: it serves what
     it has.
     """
-    found: dict[str, Standing] = {real.id: "down" for real in server.real_servers}
-    for member, up in standing(server, picture):
-        if not up:
-            continue
-        unknown = member.verdict is None or member.verdict.verdict == "unknown"
-        found[member.real.id] = "assumed" if member.real.checks and unknown else "up"
+    token = server.virtual_server.id
+    hold = picture.holds.get(token)
+    held = hold.held if hold is not None else frozenset()
+    found: dict[str, Standing] = {}
     for real in server.real_servers:
-        key = f"{server.virtual_server.id}.{real.id}"
-        if not real.alpha or not real.checks or found[real.id] != "down" or key in picture.operators:
-            continue
-        verdict = picture.verdicts.get(key)
-        if verdict is None or verdict.verdict == "unknown":
-            found[real.id] = "unjudged"
+        of = real.id
+        found[of] = "up" if of in held else _standing(real, f"{token}.{of}", picture)
     return PoolState(quorum, found)
 
 
-def tellings(pool: NotifiedPool, news: Iterable[News], before: NotifiedPool | None = None) -> list[Telling]:
+def _standing(real: RealServer, key: str, picture: Picture) -> Standing:
+    said = picture.operators.get(key)
+    if said is not None and said.state == "disable":
+        return "down"
+    if not real.checks:
+        return "up"
+    verdict = picture.verdicts.get(key)
+    if verdict is None or verdict.verdict == "unknown":
+        return "unjudged" if real.alpha else "assumed"
+    return verdict.verdict
+
+
+def tellings(pool: NotifiedPool, news: Collection[News], before: NotifiedPool | None = None) -> list[Telling]:
     """Put news into keepalived's words, each with the program that hears of it.
 
     ``before`` is the pool as it was configured: what has left it is named as it was there.
     """
     of: dict[str, tuple[NotifiedPool, RealServer]] = {}
-    for each in (before, pool):
-        if each is not None:
-            of |= {token: (each, real) for token, real in each.real_servers().items()}
+    if any(one.real_server for one in news):
+        for each in (before, pool):
+            if each is not None:
+                of |= {token: (each, real) for token, real in each.real_servers().items()}
     told = []
     for one in news:
         if not one.real_server:
