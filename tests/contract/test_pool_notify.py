@@ -143,6 +143,7 @@ async def failures(w: World) -> AsyncIterator[NotifyFailed]:
 def test_all_that_happens_is_told_in_order(tell: Callable[[Story], None], at: Place) -> None:
     async def story(w: World) -> None:
         w.addresses.set("10.9.0.1")
+        before = NOTIFICATIONS.value(way="program", outcome="delivered")
         await started(w, at.settings(), *pool(at))
         expected = [f"VS {VS} UP"]
         heard = ["quorum up"]
@@ -158,7 +159,10 @@ def test_all_that_happens_is_told_in_order(tell: Callable[[Story], None], at: Pl
             await turns("down")
             await turns("up")
         await w.until(lambda: at.calls() == heard, "programs run one after the other")
-        assert NOTIFICATIONS.value(way="program", outcome="delivered") >= len(heard)
+        await w.until(
+            lambda: NOTIFICATIONS.value(way="program", outcome="delivered") >= before + len(heard),
+            "and are counted",
+        )
         assert w.problems() == ""
 
     tell(story)
