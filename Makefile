@@ -59,20 +59,14 @@ test-contract: packages $(VENV)/.installed ## Against a real nats-server, real k
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)
 	$(BIN)/pytest $(AGAIN) tests/lab -m "not ipvs"
-	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-routers lab-tables
+	$(GUEST) $(filter-out $(TABLES),$(wildcard tests/lab/test_*.py))
+	$(GUEST) $(TABLES)
 
-# a guest has one processor: two of them at once, each with what takes about as long
 GUEST := $(BIN)/python -m tests.lab.guest --seconds 3000 -- $(BIN)/pytest $(AGAIN) --timeout 400 -p no:cacheprovider \
          -m ipvs
 TABLES := $(addprefix tests/lab/test_,kernel_faults.py second_writer.py plan_and_table.py connections_survive.py \
             connection_sync.py masquerade.py forwarding.py pools.py) \
           $(shell grep -l 'mark\.ipvs' tests/contract/*.py)
-
-.PHONY: lab-routers lab-tables
-lab-routers: packages $(VENV)/.installed
-	$(GUEST) $(filter-out $(TABLES),$(wildcard tests/lab/test_*.py))
-lab-tables: packages $(VENV)/.installed
-	$(GUEST) $(TABLES)
 
 .PHONY: test-bench
 test-bench: packages $(VENV)/.installed ## The benchmarks in a short form: they run, their figures mean nothing
