@@ -128,6 +128,7 @@ class Bus:
                 log.debug("the bus did not take the last messages")
         if not self._client.is_closed:
             try:
+                direct.forget_unsent(self._client)
                 await self._client.close()
             except OSError as error:
                 log.debug("the bus was gone before the goodbye: %s", _in_words(error))

@@ -7,6 +7,7 @@ of a few subscriptions are cut out of what was read and handed on; all others go
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import nats.errors
@@ -121,8 +122,20 @@ async def send(client: Client, commands: bytes) -> None:
         nats.errors.ConnectionClosedError: there is none.
     """
     transport = client._transport  # noqa: SLF001  # there is no other way in
-    if transport is None:
+    if transport is None or _is_closed(transport):
         raise nats.errors.ConnectionClosedError
     waiting, client._pending, client._pending_data_size = client._pending, [], 0  # noqa: SLF001
     transport.writelines([*waiting, commands])
     await transport.drain()  # type: ignore[no-untyped-call]  # the library's
+
+
+def forget_unsent(client: Client) -> None:
+    """Drop what waits for a transport that is closed: from Python 3.12 on the library's close fails on it."""
+    transport = client._transport  # noqa: SLF001  # there is no other way in
+    if transport is not None and _is_closed(transport):
+        client._pending, client._pending_data_size = [], 0  # noqa: SLF001
+
+
+def _is_closed(transport: object) -> bool:
+    writer = getattr(transport, "_io_writer", None)
+    return isinstance(writer, asyncio.StreamWriter) and writer.is_closing()

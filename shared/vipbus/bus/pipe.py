@@ -21,6 +21,8 @@ _IN_FLIGHT: Final = 2048
 """Requests without an answer yet: enough to keep the server busy, few enough for any buffer."""
 _AT_ONCE: Final = 256
 """Requests handed to the socket together."""
+_LOOK: Final = 0.25
+"""Seconds of silence after which the connection is looked at."""
 
 
 class Request(NamedTuple):
@@ -60,6 +62,7 @@ class Pipe:
         self._moved = asyncio.Event()
         self._decode = msgspec.json.Decoder(Answer).decode
         self._problem: Exception | None = None
+        self._connection = client.stats["reconnects"]
 
     async def ask(self, common: str, requests: Iterable[Request], count: int) -> list[Answer]:
         """Send all of them, in their order, and give the answers in the same.
@@ -88,12 +91,26 @@ class Pipe:
 
     async def _until(self, count: int) -> None:
         """Wait until so many are answered."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
         while self._problem is None and len(self._answers) < count:
             self._moved.clear()
-            async with asyncio.timeout(self._timeout):
-                await self._moved.wait()
+            try:
+                async with asyncio.timeout(_LOOK):
+                    await self._moved.wait()
+            except TimeoutError:
+                if self._is_another_connection():
+                    raise nats.errors.ConnectionReconnectingError from None
+                if loop.time() - heard > self._timeout:
+                    raise
+            else:
+                heard = loop.time()
         if self._problem is not None:
             raise self._problem
+
+    def _is_another_connection(self) -> bool:
+        """Say whether the one that was asked is gone: what it did not answer is answered no more."""
+        return not self._client.is_connected or self._client.stats["reconnects"] != self._connection
 
     async def _send(self, common: str, piece: list[tuple[int, Request]], inbox: str) -> None:
         if not self._client.is_connected:
