@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vipbus.contracts import RoleName
 from vrrp_agent.events import GroupActive, GroupArmed, GroupBackup, GroupFaults, HandOver, Happening
 from vrrp_agent.model import SPEAKING, Instance, Phase
 
@@ -68,13 +67,3 @@ def faults_of(members: Sequence[Instance]) -> list[Consequence]:
         if faults != member.group_faults:
             found.append((member.config.name, GroupFaults(faults)))
     return found
-
-
-def group_role(members: Sequence[Instance]) -> RoleName:
-    """Say what a group is as a whole: active only when every member is."""
-    roles = {each.role for each in members}
-    if "fault" in roles:
-        return "fault"
-    if roles == {"active"}:
-        return "active"
-    return "stopped" if roles == {"stopped"} else "backup"

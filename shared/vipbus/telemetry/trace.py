@@ -42,11 +42,6 @@ def parse_traceparent(header: str | None) -> TraceContext | None:
     return TraceContext(match[1], match[2])
 
 
-def context_of(headers: Mapping[str, str] | None) -> TraceContext | None:
-    """Read the trace context of a message."""
-    return parse_traceparent(headers.get("traceparent")) if headers else None
-
-
 class Exporter(Protocol):
     """Whoever makes real spans of ours; `vipbus.telemetry.otlp` does."""
 

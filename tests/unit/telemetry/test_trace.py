@@ -23,7 +23,7 @@ def test_a_child_stays_in_its_parents_trace() -> None:
 def test_the_header_is_read_back() -> None:
     context = trace.record("x")
     assert trace.parse_traceparent(context.traceparent) == context
-    assert trace.context_of({"traceparent": GOOD}) == trace.TraceContext(GOOD[3:35], GOOD[36:52])
+    assert trace.parse_traceparent(GOOD) == trace.TraceContext(GOOD[3:35], GOOD[36:52])
 
 
 @pytest.mark.parametrize(

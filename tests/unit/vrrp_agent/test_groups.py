@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.unit.vrrp_agent.story import THIRD, VIP, Story, config, heard
 from vrrp_agent.actions import AddObjects, Announce, RemoveObjects, SendAdvertisement, SendGratuitousArp
 from vrrp_agent.events import ArmingOver, GroupActive, GroupArmed, GroupBackup, GroupFaults, HandOver, Stop
-from vrrp_agent.groups import consequences, faults_of, group_role
+from vrrp_agent.groups import consequences, faults_of
 from vrrp_agent.model import Instance, Phase
 
 
@@ -165,25 +165,6 @@ def test_the_faults_of_the_others(
         for name, own, others in zip("abc", faults, group_faults, strict=True)
     ]
     assert faults_of(members) == [(name, GroupFaults(each)) for name, each in news.items()]
-
-
-@pytest.mark.parametrize(
-    ("phases", "role"),
-    [
-        (["active", "active"], "active"),
-        (["active", "arming"], "active"),
-        (["active", "leaving"], "active"),
-        (["active", "backup"], "backup"),
-        (["backup", "backup"], "backup"),
-        (["active", "fault"], "fault"),
-        (["active", "starting"], "fault"),
-        (["stopped", "stopped"], "stopped"),
-        (["active", "stopped"], "backup"),
-        ([], "backup"),
-    ],
-)
-def test_the_role_of_a_group(phases: list[str], role: str) -> None:
-    assert group_role([member(phase, phase) for phase in phases]) == role
 
 
 # ---- a member is told
