@@ -1,7 +1,7 @@
 """The only place that imports nats: connect, follow a bucket, write by revision, publish, serve requests."""
 
 from vipbus.bus.address import BusAddress, NoBusError
-from vipbus.bus.connection import Bus
+from vipbus.bus.bus import Bus
 from vipbus.bus.errors import BusAwayError, BusError, RefusedError, StaleWriteError
 from vipbus.bus.follow import Entry, Follow
 from vipbus.bus.records import Record, records

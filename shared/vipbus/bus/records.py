@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from vipbus.bus.connection import Bus
+from vipbus.bus.bus import Bus
 from vipbus.bus.errors import BusAwayError
 from vipbus.contracts import HISTORY_STREAM
 

@@ -17,7 +17,7 @@ from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
 
 from vipbus import __version__
-from vipbus.bus.connection import Bus
+from vipbus.bus.bus import Bus
 from vipbus.contracts import Condition, command_subject
 from vipbus.contracts.limits import UNREADABLE
 

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from vipbus.bus.connection import Bus
+from vipbus.bus.bus import Bus
 from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
 from vipbus.contracts import Bucket
 from vipbus.contracts.limits import UNREADABLE

@@ -176,7 +176,7 @@ def _bus_problem(bus: Bus) -> str:
     if not bus.connected:
         return f"{BUS_PROBLEM}{bus.address} is away: {bus.problem}"
     if bus.not_taken:
-        from vipbus.bus.connection import TO_DO_ABOUT_WRITES  # noqa: PLC0415  # nats is there already
+        from vipbus.bus.writes import TO_DO_ABOUT_WRITES  # noqa: PLC0415  # nats is there already
 
         return f"{BUS_PROBLEM}{bus.address} takes no writes: {bus.not_taken}; {TO_DO_ABOUT_WRITES}"
     return ""
