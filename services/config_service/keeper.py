@@ -15,10 +15,11 @@ from typing import Final
 import msgspec
 
 from config_service import metrics
+from config_service.overlay import Overlaid, Overlay
 from config_service.publish import write_all
 from config_service.revise import Changes, Desired, Write, compare, next_head
 from vipbus.bus import Bus, BusAwayError, RefusedError
-from vipbus.contracts import CONFIG, ConfigAccepted, ConfigRefused, Head, name_token
+from vipbus.contracts import CONFIG, ConfigAccepted, ConfigRefused, Head, name_token, revision_digest
 from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry import trace
 
@@ -34,7 +35,13 @@ class Keeper:
     """One router's keys in the bucket ``config``."""
 
     def __init__(
-        self, bus: Bus, readiness: Readiness, router: str, *, on_look: Callable[[], None] = lambda: None
+        self,
+        bus: Bus,
+        readiness: Readiness,
+        router: str,
+        *,
+        on_look: Callable[[], None] = lambda: None,
+        awaits_overlay: bool = False,
     ) -> None:
         self.router = router
         self.settled = asyncio.Event()
@@ -42,7 +49,12 @@ class Keeper:
         self._bus = bus
         self._readiness = readiness
         self._on_look = on_look
-        self._desired: Desired | None = None
+        self._base: Desired | None = None
+        self._overlaid = Overlaid(awaited=awaits_overlay)
+        self._laid = ""
+        """Why the overlay is another than at the last revision; empty: it is not."""
+        self._asked = 0
+        """Counts what was wanted: what is settled may be wanted no more."""
         self._refusals: list[tuple[str, str]] = []
         self._head_key = f"{name_token(router)}.head"
         self._known = 0
@@ -70,7 +82,20 @@ class Keeper:
 
     def want(self, desired: Desired) -> None:
         """Take what the file says from now on."""
-        self._desired = desired
+        self._base = desired
+        self._want_anew()
+
+    def overlay(self, overlay: Overlay | None, cause: str) -> None:
+        """Lay an overlay over whatever is wanted, from now on; ``cause`` is why it is another than before.
+
+        With ``awaits_overlay`` the last one's real servers stay until this is called for the first time.
+        """
+        self._overlaid.lay(overlay)
+        self._laid = cause
+        self._want_anew()
+
+    def _want_anew(self) -> None:
+        self._asked += 1
         self.settled.clear()
         self._wake.set()
 
@@ -150,16 +175,28 @@ class Keeper:
             await self._bus.publish(event, trace.record("refuse configuration", error=reason))
 
     async def _settle(self) -> None:
-        desired = self._desired
-        if desired is not None:
-            await self._write(desired)
+        base, asked = self._base, self._asked
+        if base is not None:
+            await self._write(self._under_overlay(base))
         self._compared = True
         if self.head is not None:
             metrics.REVISION.set(self.revision, router=self.router)
             metrics.ENTITIES.set(self.head.entities, router=self.router)
         self._on_look()
-        if self._desired is desired:
+        if self._asked == asked:
+            self._laid = ""
             self.settled.set()
+
+    def _under_overlay(self, base: Desired) -> Desired:
+        bodies = self._overlaid.over(base.bodies, self._follow.entries)
+        if bodies is base.bodies:
+            return base
+        return msgspec.structs.replace(
+            base,
+            bodies=bodies,
+            digest=revision_digest(bodies),
+            cause=self._laid or base.cause,
+        )
 
     async def _write(self, desired: Desired) -> None:
         head, entry = self.head, self._follow.entries.get(self._head_key)
