@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # What the lab and the tests use beside Python: real peers, real tools, a compiler for the guest's shim.
 # Their daemons are not started at the installation (policy-rc.d, invoke-rc.d(8)); the tests start their own.
 PACKAGES := busybox-static dnsmasq-base exim4-daemon-light gcc haproxy iproute2 iptables iputils-ping ipvsadm keepalived \
-            kmod knot libc6-dev linux-libc-dev nftables nginx-light openssl procps tcpdump tshark
+            kmod knot libc6-dev linux-libc-dev nftables nginx-light openssl procps systemd tcpdump tshark
 
 # Real networks on a machine that is not ours alone: what fails is tried once more, and said (docs/decisions.md, 50)
 AGAIN := --reruns 1 --reruns-delay 1

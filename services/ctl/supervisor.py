@@ -20,6 +20,7 @@ import msgspec
 
 from ctl.children import Child
 from ctl.supervisor_file import ChildState
+from vipbus.runtime import service_manager
 from vipbus.runtime.privileges import Capability, before_exec
 from vipbus.runtime.supervision import RESTARTED, Ending, History, decide, ending
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 _SIGNALS = _STOP | {signal.SIGCHLD, signal.SIGHUP}
-_NOT_FOR_CHILDREN = frozenset({RESTARTED, "VIPBUS_BUS", "VIPBUS_LISTEN"})
+_NOT_FOR_CHILDREN = frozenset({RESTARTED, "VIPBUS_BUS", "VIPBUS_LISTEN"}) | service_manager.VARIABLES
 _FOREVER = 3600.0
 _NOT_STARTED = Ending(status=127)
 """As a shell says it when a program cannot be started."""
@@ -65,6 +66,7 @@ class Supervisor:
         self._extra = tuple(extra)
         # the state directory tells the children of the bus: a URL with a password stays out of sight
         self._environ = {name: value for name, value in environ.items() if name not in _NOT_FOR_CHILDREN}
+        self._manager = service_manager.ServiceManager(environ)
         self._children: dict[str, _Running] = {}
         self._stopping = False
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # one that was ignored by our parent would never come
@@ -123,7 +125,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch over the children until SIGTERM or SIGINT comes."""
+        self._manager.ready()
         while True:
+            self._manager.beat()
             self._reap()
             for running in self._children.values():
                 if running.due is not None and running.due <= time.monotonic():
@@ -169,7 +173,8 @@ class Supervisor:
 
     def _until_due(self) -> float:
         due = [running.due for running in self._children.values() if running.due is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else _FOREVER
+        longest = self._manager.beat_every or _FOREVER
+        return min(longest, max(0.0, min(due) - time.monotonic())) if due else longest
 
     def _next_signal(self, timeout: float) -> int | None:
         found = signal.sigtimedwait(_SIGNALS, timeout)
@@ -220,6 +225,7 @@ class Supervisor:
     def stop(self, order: Iterable[str]) -> None:
         """Stop the children one after another, each with its own deadline; further signals change nothing."""
         self._stopping = True
+        self._manager.stopping()
         for name in order:
             running = self._children.get(name)
             if running is None or running.process is None:

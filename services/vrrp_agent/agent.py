@@ -16,6 +16,7 @@ from vipbus.contracts import TrackChanged, VrrpConfiguration
 from vipbus.runtime.life import FatalError
 from vipbus.runtime.poller import Poller
 from vipbus.runtime.readiness import Readiness
+from vipbus.runtime.service_manager import ServiceManager, Telling
 from vipbus.runtime.timers import Timers
 from vrrp_agent import realtime
 from vrrp_agent.announcer import Announcer
@@ -100,6 +101,7 @@ class Agent:
         self._macs = VirtualMacs(self._interfaces, self._worker)
         self._firewall = Firewall(self._worker, self._poller)
         self._timers = Timers()
+        self._told = Telling(ServiceManager(), lambda: readiness.problems)
         self._collector = Collector(time.monotonic())
         self._instances = Ensemble(self._after, side.tell)
         self._links = LinkStates(self._interfaces)
@@ -135,6 +137,7 @@ class Agent:
         """
         while not self._leaving or len(self._instances) or self._objects.pending:
             now = time.monotonic()
+            self._told.look(now)
             free = 0.0 if self._armed else self._until_next(now)
             self._collector.maybe(now, free)
             self._poller.wait(free)
@@ -147,7 +150,7 @@ class Agent:
 
     def _until_next(self, now: float) -> float | None:
         """Seconds until the next deadline; None when there is none."""
-        times = (self._timers.next(), self._look_again_at, self._announcer.deadline)
+        times = (self._timers.next(), self._look_again_at, self._announcer.deadline, self._told.due)
         return min((max(0.0, at - now) for at in times if at is not None), default=None)
 
     def _expire(self) -> None:
@@ -376,6 +379,7 @@ class Agent:
 
     def _leave(self) -> None:
         self._leaving += 1
+        self._told.end()
         for runtime in self._instances:
             self._instances.tell(runtime, Stop("the agent stops", graceful=self._leaving == 1))
 

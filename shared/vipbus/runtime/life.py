@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.readiness import Readiness
+from vipbus.runtime.service_manager import ServiceManager, Telling
 from vipbus.runtime.settings import Settings
 from vipbus.runtime.supervision import RESTARTED
 from vipbus.telemetry import logs
@@ -117,9 +118,13 @@ async def _run(service: str, settings: Settings, work: Work, waits_for: tuple[st
         loop.add_signal_handler(number, life.stopping.set)
     life.bus.start()
     listen(life)
+    told = Telling(ServiceManager(), lambda: life.readiness.problems)
+    telling = asyncio.ensure_future(_keep_told(told))
     working = asyncio.ensure_future(work(life))
     closed = asyncio.ensure_future(life.bus.closed.wait())
     done, _ = await asyncio.wait({working, closed}, return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    told.end()
     if working not in done:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
@@ -128,6 +133,12 @@ async def _run(service: str, settings: Settings, work: Work, waits_for: tuple[st
     working.result()
     await life.bus.close()
     return 0
+
+
+async def _keep_told(told: Telling) -> None:
+    while told.due is not None:
+        told.look(asyncio.get_running_loop().time())
+        await asyncio.sleep(told.every)
 
 
 def watch_faults(loop: asyncio.AbstractEventLoop, readiness: Readiness) -> None:
