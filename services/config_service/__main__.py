@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from config_service.service import WAITS_FOR, ConfigService, source  # noqa: PLC0415
     from vipbus.runtime import life  # noqa: PLC0415
-    from vipbus.runtime.settings import service_parser, settings_from  # noqa: PLC0415
+    from vipbus.runtime.options import service_parser, settings_from  # noqa: PLC0415
 
     parser = service_parser("config-service", "Validate configuration files and publish them as revisions.")
     parser.add_argument(

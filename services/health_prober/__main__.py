@@ -8,8 +8,8 @@ import sys
 from health_prober import probe_command
 from health_prober.service import WAITS_FOR, Prober, default_id
 from vipbus.runtime.life import Life, run
+from vipbus.runtime.options import service_parser, settings_from
 from vipbus.runtime.privileges import Capability, lay_aside
-from vipbus.runtime.settings import service_parser, settings_from
 
 SCRIPTS = (Capability.KILL, Capability.SETGID, Capability.SETUID)
 """What running programs as other users takes; for the process that runs them alone."""

@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 
 from vipbus.contracts import Standby
-from vipbus.runtime.settings import Settings, default_router, service_parser, settings_from
+from vipbus.runtime.options import service_parser, settings_from
+from vipbus.runtime.settings import Settings, default_router
 
 OnStop = Literal["remove", "keep"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from vipbus.runtime.settings import service_parser, settings_from
+from vipbus.runtime.options import service_parser, settings_from
 from vrrp_agent.service import run
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ctl.operate_options import whoever
+from ctl.commands.operate import whoever
 from ctl.operate_progress import Found, Progress, found
 from tests.unit.ctl.documents import table, verdict
 from vipbus.contracts import Destination, OperatorStateName, VirtualServerTable

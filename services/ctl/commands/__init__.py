@@ -1,0 +1,33 @@
+"""The commands of ``vipbus``, one module each: its options, its words, and a call of what it does.
+
+A command is a function under ``@command`` (`ctl.cli`) and ``@common`` (`ctl.parameters`) that returns the
+exit status, and one line in ``SECTIONS``: its name and ``module:function``. The module is imported when the
+command is called or listed, so it imports what its command does inside the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Run": {
+        "run": "ctl.commands.run:run",
+    },
+    "Look": {
+        "status": "ctl.commands.status:status",
+        "events": "ctl.commands.events:events",
+        "table": "ctl.commands.table:table",
+        "probe": "ctl.commands.probe:probe",
+        "vrrp": "ctl.commands.vrrp:vrrp",
+    },
+    "Change": {
+        "handover": "ctl.commands.handover:handover",
+        "drain": "ctl.commands.operate:drain",
+        "disable": "ctl.commands.operate:disable",
+        "enable": "ctl.commands.operate:enable",
+    },
+    "Configure": {
+        "plan": "ctl.commands.plan:plan",
+        "config": "ctl.commands.config:config",
+    },
+}

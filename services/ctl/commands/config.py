@@ -1,0 +1,65 @@
+"""``vipbus config``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ctl.cli import command, group
+from ctl.parameters import At, common
+
+config = group(
+    "check or reload a configuration",
+    {
+        "check": "ctl.commands.config:check",
+        "reload": "ctl.commands.config:reload",
+    },
+)
+
+
+@command(
+    "check a file",
+    "Check FILE as config-service would read it, and change nothing; no bus is asked.",
+    examples=(
+        ("vipbus config check /etc/keepalived/keepalived.conf", ""),
+        ("vipbus config check lb.conf --router lb1", "as lb1 would read it"),
+    ),
+    statuses={
+        0: "FILE would be accepted",
+        2: "it would be refused, with file:line: reason",
+    },
+)
+@click.option("--router", metavar="NAME", help="The router it is for (default: what the file says).")
+@click.argument("file", metavar="FILE")
+def check(file: str, router: str | None) -> int:
+    """Become config-service's check."""
+    from ctl.children import python_module  # noqa: PLC0415
+
+    named = ("--router", router) if router else ()
+    words = python_module("config_service", "check", file, *named)
+    sys.stdout.flush()
+    os.execv(words[0], words)  # noqa: S606  # this process becomes the check
+
+
+@command(
+    "read the running configuration again",
+    "Have config-service read its file again now, and say what became of it.",
+    examples=(
+        ("vipbus config reload", "on every router that is served"),
+        ("vipbus config reload --router lb1", ""),
+    ),
+    statuses={
+        0: "accepted",
+        2: "refused, with file:line: reason",
+        3: "the bus or config-service does not answer",
+    },
+)
+@click.option("--router", metavar="NAME", help="Only this router's (default: all that are served).")
+@common
+def reload(at: At, router: str | None) -> int:
+    """Reload the configuration."""
+    from ctl.reload import main  # noqa: PLC0415
+
+    return main(bus=at.bus, state_dir=at.state_dir, router=router)

@@ -1,0 +1,107 @@
+"""The options that every command has, and how values on the command line are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from vipbus.runtime.settings import DEFAULT_STATE_DIR, bus_url
+from vipbus.telemetry.logs import LogFormat
+
+
+class At(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a command finds the bus, and how it logs."""
+
+    bus: str | None
+    """A NATS URL; None: the embedded bus that the state directory tells of."""
+    state_dir: Path
+    log: LogFormat
+
+
+class Read(click.ParamType[object]):
+    """A value that a function reads; it raises ValueError with what is wrong."""
+
+    def __init__(self, name: str, function: Callable[[str], object]) -> None:
+        self.name = name
+        self._function = function
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Read the text; a value that is none any more stays."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._function(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise ValueError(f"{text!r} is no time (0 to 3600 seconds)")
+    return seconds
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"{text!r} is no port (1 to 65535)")
+    return int(text)
+
+
+SECONDS = Read("seconds", _seconds)
+"""A time to wait."""
+PORT = Read("port", _port)
+FILE = click.Path(path_type=Path)
+
+_COMMON = (
+    click.option(
+        "--state-dir",
+        type=FILE,
+        default=DEFAULT_STATE_DIR,
+        envvar="VIPBUS_STATE_DIR",
+        show_default=True,
+        metavar="DIR",
+        help="Where state that survives a restart is kept.",
+    ),
+    click.option(
+        "--bus",
+        type=Read("url", bus_url),
+        envvar="VIPBUS_BUS",
+        metavar="URL",
+        help="A NATS server to use instead of the embedded one.",
+    ),
+    click.option(
+        "--log",
+        type=click.Choice(("line", "json")),
+        default="line",
+        envvar="VIPBUS_LOG",
+        show_default=True,
+        help="How log lines look.",
+    ),
+)
+
+
+def common(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that all have, last in its help; its function gets them as ``at``."""
+
+    @wraps(function)
+    def call(*, bus: str | None, state_dir: Path, log: LogFormat, **own: Any) -> int:
+        return function(at=At(bus=bus, state_dir=state_dir, log=log), **own)
+
+    made: Callable[..., int] = call
+    for option in reversed(_COMMON):
+        made = option(made)
+    return made
+
+
+def as_json(shape: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add ``--json``; ``shape`` says what is printed."""
+    return click.option("--json", "as_json", is_flag=True, help=shape)
