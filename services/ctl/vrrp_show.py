@@ -89,7 +89,7 @@ async def _ask_all(address: BusAddress, instance: str | None, router: str | None
             token = name_token(router)
             routers = {token: routers.get(token, router)}
         asked = sorted(routers.values())
-        answers = await asyncio.gather(*(_ask(election.bus, each, instance) for each in asked))
+        answers = await asyncio.gather(*(ask_report(election.bus, each, instance) for each in asked))
         known = {role.instance for role in election.roles}
     reports = [answer for answer in answers if isinstance(answer, VrrpReport)]
     return Found(
@@ -100,7 +100,7 @@ async def _ask_all(address: BusAddress, instance: str | None, router: str | None
     )
 
 
-async def _ask(bus: Bus, router: str, instance: str | None) -> VrrpReport | str:
+async def ask_report(bus: Bus, router: str, instance: str | None) -> VrrpReport | str:
     """Ask one router; return its report, or in words why there is none."""
     subject = command_subject(SERVICE, per_router("show", name_token(router)))
     body = msgspec.json.encode(ShowVrrp(instance=instance))

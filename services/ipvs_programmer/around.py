@@ -16,7 +16,6 @@ from ipvs_programmer.kernel import Kernel, KernelError
 from ipvs_programmer.masquerade import masked
 from ipvs_programmer.masquerading import Masquerading
 from ipvs_programmer.nat_rules import PLACES, Kind, NatRules
-from ipvs_programmer.needs import Need, lacking, needs
 from ipvs_programmer.ours import Ours
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.settings import Settings, wanted
@@ -26,6 +25,7 @@ from ipvs_programmer.sync_keeper import SyncKeeper
 from ipvs_programmer.sysctls import SysctlError, Sysctls
 from ipvs_programmer.timeouts import TimeoutKeeper
 from vipbus.contracts import Event, IpvsSettings, Role, Standby
+from vipbus.runtime.needs import Need, lacking, needs
 from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry.trace import TraceContext
 

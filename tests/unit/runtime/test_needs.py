@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from ipvs_programmer.fake_sysctls import FakeSysctls
-from ipvs_programmer.needs import lacking, needs
 from ipvs_programmer.sysctls import SysctlError
 from tests.unit.health_prober.documents import revision
 from tests.unit.ipvs_programmer.world import real_server, virtual_server
 from vipbus.contracts import IpvsSettings, RealServer, Standby, SyncDaemon, VirtualServer
+from vipbus.runtime.needs import lacking, needs
 
 
 def found(

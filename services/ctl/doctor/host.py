@@ -1,0 +1,146 @@
+"""What this host says of itself, read from /proc and /sys."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from vipbus.runtime.privileges import effective
+
+_IFF_UP = 0x1
+_IFF_NOARP = 0x80
+_IFF_MULTICAST = 0x1000
+"""include/uapi/linux/if.h."""
+_TIME_ERROR = 5
+"""adjtimex(2): the clock is not synchronised."""
+
+
+class Interface(msgspec.Struct, frozen=True, kw_only=True):
+    """A network interface."""
+
+    name: str
+    up: bool
+    multicast: bool
+    arp: bool = True
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """What matters to a router of the balancer."""
+
+    release: str
+    """Of the kernel."""
+    loaded: frozenset[str]
+    """Modules that run, those that are built in included."""
+    available: frozenset[str] | None
+    """Modules that can be loaded; None: this host has no list of them."""
+    ipvs: bool
+    """True: the kernel has IPVS now."""
+    capabilities: frozenset[int]
+    interfaces: tuple[Interface, ...]
+    addresses: frozenset[str]
+    """Its own, as canonical text."""
+    rivals: tuple[int, ...]
+    """Process numbers of keepalived."""
+    synchronised: bool | None
+    """Of the clock; None: the kernel does not say."""
+
+
+def read(root: Path = Path("/")) -> Host:
+    """Look around; what cannot be read is as if it were not there."""
+    release = os.uname().release
+    modules = root / "lib/modules" / release
+    builtin = _names(_text(modules / "modules.builtin").split())
+    listed = _text(modules / "modules.dep")
+    return Host(
+        release=release,
+        loaded=frozenset(line.split()[0] for line in _text(root / "proc/modules").splitlines()) | builtin,
+        available=_names(line.split(":")[0] for line in listed.splitlines()) if listed else None,
+        ipvs=(root / "proc/net/ip_vs").exists(),
+        capabilities=effective(_text(root / "proc/self/status")),
+        interfaces=_interfaces(root / "sys/class/net"),
+        addresses=_addresses(_text(root / "proc/net/fib_trie"), _text(root / "proc/net/if_inet6")),
+        rivals=_processes(root / "proc", "keepalived"),
+        synchronised=_synchronised(),
+    )
+
+
+def setting(name: str, root: Path = Path("/proc/sys")) -> str | None:
+    """Read a sysctl by its name with dots; None where there is none."""
+    text = _text(root / name.replace(".", "/"))
+    return text.strip() or None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _names(paths: Iterable[str]) -> frozenset[str]:
+    """Name modules as the kernel does, by where their files are."""
+    return frozenset(Path(path).name.partition(".ko")[0].replace("-", "_") for path in paths)
+
+
+def _interfaces(place: Path) -> tuple[Interface, ...]:
+    found = []
+    with contextlib.suppress(OSError):
+        for each in sorted(place.iterdir()):
+            text = _text(each / "flags").strip()
+            if not text:
+                continue
+            flags = int(text, 16)
+            found.append(
+                Interface(
+                    name=each.name,
+                    up=bool(flags & _IFF_UP),
+                    multicast=bool(flags & _IFF_MULTICAST),
+                    arp=not flags & _IFF_NOARP,
+                )
+            )
+    return tuple(found)
+
+
+def _addresses(trie: str, six: str) -> frozenset[str]:
+    """Read the routing table of the host's own addresses, and the list of those of IPv6."""
+    found = set()
+    last = ""
+    for line in trie.splitlines():
+        words = line.split()
+        if words[:1] == ["|--"]:
+            last = words[1]
+        elif words[-2:] == ["host", "LOCAL"] and last:
+            found.add(last)
+    for line in six.splitlines():
+        digits = line.split()[:1]
+        if digits and len(digits[0]) == 32:
+            import ipaddress  # noqa: PLC0415  # rarely wanted, and slow to import
+
+            found.add(str(ipaddress.IPv6Address(bytes.fromhex(digits[0]))))
+    return frozenset(found)
+
+
+def _processes(place: Path, name: str) -> tuple[int, ...]:
+    found = []
+    with contextlib.suppress(OSError):
+        found = [
+            int(each.name)
+            for each in place.iterdir()
+            if each.name.isdigit() and _text(each / "comm").strip() == name
+        ]
+    return tuple(sorted(found))
+
+
+def _synchronised() -> bool | None:
+    """Ask the kernel whether something keeps its clock (adjtimex(2))."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        state = library.adjtimex(ctypes.create_string_buffer(512))  # modes = 0: nothing is set
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _TIME_ERROR
