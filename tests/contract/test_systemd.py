@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,11 +55,6 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield machine
 
 
-def _install(machine: Machine, wish: Wish) -> None:
-    for file in install.wanted(wish, install.texts(), Path(sys.executable)):
-        machine.write(f"/{file.path}", file.text)
-
-
 def test_systemd_finds_nothing_wrong_with_any_unit(tmp_path: Path) -> None:
     for split in (False, True):
         assert install.main(Wish(split=split), root=tmp_path, force=False, dry_run=False) == 0
@@ -97,7 +91,7 @@ def test_what_a_unit_exposes_is_little(tmp_path: Path, name: str) -> None:
 
 
 def test_one_unit_a_service(machine: Machine) -> None:
-    _install(machine, Wish(split=True, bus="nats://127.0.0.1:4222", router="lb-a"))
+    machine.vipbus("install", "--split", "--bus", "nats://127.0.0.1:4222", "--router", "lb-a")
     machine.write(
         "/etc/systemd/system/vipbus-health-prober.service.d/quick.conf", "[Service]\nWatchdogSec=2\n"
     )
@@ -115,6 +109,11 @@ def test_one_unit_a_service(machine: Machine) -> None:
             lambda name=name: machine.shows(name, "StatusText") == "ready", f"{name} is ready", within=60
         )
     assert "10.9.0.100" in machine.run("ip", "-o", "address", "show", "lan").stdout
+
+    # the doctor finds the router by what it was installed with
+    seen = machine.vipbus("doctor", "--bus", "nats://127.0.0.1:4222", "--router", "lb-a", check=False).stdout
+    assert "VI_1: interface lan is up" in seen
+    assert "only lb-a is on this bus" in seen
 
     # a process that stands still is found out
     prober = int(machine.shows("vipbus-health-prober.service", "MainPID"))
@@ -138,7 +137,7 @@ def test_one_unit_a_service(machine: Machine) -> None:
 
 
 def test_one_unit_for_all(machine: Machine) -> None:
-    _install(machine, Wish())
+    machine.vipbus("install")
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "start", "vipbus.service")
     assert machine.shows("vipbus.service", "ActiveState") == "active"
@@ -162,7 +161,7 @@ def test_one_unit_for_all(machine: Machine) -> None:
 
 
 def test_a_bad_file_is_a_failed_unit_that_is_not_started_again(machine: Machine) -> None:
-    _install(machine, Wish())
+    machine.vipbus("install")
     machine.write("/etc/keepalived/keepalived.conf", "vrrp_instance VI_1 {\n")
     machine.write(
         "/etc/systemd/system/vipbus.service.d/err.conf", "[Service]\nStandardError=append:/run/said\n"

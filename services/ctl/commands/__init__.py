@@ -12,6 +12,7 @@ from collections.abc import Mapping
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run": {
         "run": "ctl.commands.run:run",
+        "install": "ctl.commands.install:install",
     },
     "Look": {
         "status": "ctl.commands.status:status",
@@ -19,6 +20,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "table": "ctl.commands.table:table",
         "probe": "ctl.commands.probe:probe",
         "vrrp": "ctl.commands.vrrp:vrrp",
+        "doctor": "ctl.commands.doctor:doctor",
     },
     "Change": {
         "handover": "ctl.commands.handover:handover",

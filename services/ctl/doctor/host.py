@@ -1,10 +1,13 @@
-"""What this host says of itself, read from /proc and /sys."""
+"""What this host says of itself, read from /proc and asked of the kernel."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
+import socket
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import msgspec
 
 from vipbus.runtime.privileges import effective
 
+_SIOCGIFFLAGS = 0x8913
+"""netdevice(7); include/uapi/linux/sockios.h."""
 _IFF_UP = 0x1
 _IFF_NOARP = 0x80
 _IFF_MULTICAST = 0x1000
@@ -62,7 +67,7 @@ def read(root: Path = Path("/")) -> Host:
         available=_names(line.split(":")[0] for line in listed.splitlines()) if listed else None,
         ipvs=(root / "proc/net/ip_vs").exists(),
         capabilities=effective(_text(root / "proc/self/status")),
-        interfaces=_interfaces(root / "sys/class/net"),
+        interfaces=_interfaces(),
         addresses=_addresses(_text(root / "proc/net/fib_trie"), _text(root / "proc/net/if_inet6")),
         rivals=_processes(root / "proc", "keepalived"),
         synchronised=_synchronised(),
@@ -87,23 +92,23 @@ def _names(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(Path(path).name.partition(".ko")[0].replace("-", "_") for path in paths)
 
 
-def _interfaces(place: Path) -> tuple[Interface, ...]:
+def _interfaces() -> tuple[Interface, ...]:
+    """Ask the kernel: /sys may be another network namespace's."""
     found = []
-    with contextlib.suppress(OSError):
-        for each in sorted(place.iterdir()):
-            text = _text(each / "flags").strip()
-            if not text:
-                continue
-            flags = int(text, 16)
-            found.append(
-                Interface(
-                    name=each.name,
-                    up=bool(flags & _IFF_UP),
-                    multicast=bool(flags & _IFF_MULTICAST),
-                    arp=not flags & _IFF_NOARP,
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # it went away meanwhile
+                answer = fcntl.ioctl(asked, _SIOCGIFFLAGS, struct.pack("16sh14x", name.encode(), 0))
+                (flags,) = struct.unpack_from("H", answer, 16)
+                found.append(
+                    Interface(
+                        name=name,
+                        up=bool(flags & _IFF_UP),
+                        multicast=bool(flags & _IFF_MULTICAST),
+                        arp=not flags & _IFF_NOARP,
+                    )
                 )
-            )
-    return tuple(found)
+    return tuple(sorted(found, key=lambda each: each.name))
 
 
 def _addresses(trie: str, six: str) -> frozenset[str]:
