@@ -12,9 +12,9 @@ from ctl.parameters import FILE, At, as_json, common
 
 @command(
     "find what stands in the way",
-    """Look at this host, the bus and the routers: kernel modules, privileges, interfaces, sysctls, who answers
-    ARP for an address of direct routing, whether routers hear each other, clock and bus. Each thing that is
-    not as it should be comes with its remedy; nothing is changed.""",
+    """Look at this host, the bus and the routers: kernel modules, privileges, interfaces, sysctls, who
+    answers ARP for an address of direct routing, whether routers hear each other, clock and bus. Each thing
+    that is not as it should be comes with its remedy; nothing is changed.""",
     examples=(
         ("vipbus doctor", "a router that runs"),
         ("vipbus doctor -f /etc/keepalived/keepalived.conf", "before the first start"),
