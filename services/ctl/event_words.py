@@ -154,6 +154,14 @@ def _setting(event: SettingChanged) -> str:
     return f"{event.router} {event.name} is {event.before} and should be {event.value}"
 
 
+def _reloaded(event: ProxyReloaded) -> str:
+    return f"{event.router} haproxy reloaded in {event.seconds:.3f} s: {event.cause}"
+
+
+def _proxy_refused(event: ProxyRefused) -> str:
+    return f"{event.router} haproxy refuses its configuration, what ran goes on: {event.reason}"
+
+
 def _notify_failed(event: NotifyFailed) -> str:
     return f"{event.router} {from_token(event.virtual_server)} {event.program}: {event.reason}"
 
@@ -180,5 +188,7 @@ EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (SyncDaemonChanged, _daemon),
     (SettingChanged, _setting),
     (NotifyFailed, _notify_failed),
+    (ProxyReloaded, _reloaded),
+    (ProxyRefused, _proxy_refused),
 )
 """How each event is said."""

@@ -20,11 +20,11 @@ from ipvs_programmer.desired import Arranged, Configured, Layout, Picture
 from ipvs_programmer.drain import Drain, Outcome, follow, outcome, token_of
 from ipvs_programmer.drift import Rounds
 from ipvs_programmer.kernel import Kernel, KernelError
-from ipvs_programmer.saved import Saved
 from ipvs_programmer.saved_drains import SavedPool, virtual_server_of
 from ipvs_programmer.table import Counts, DestinationKey, Key, Pool
 from ipvs_programmer.translate import destination_key
 from vipbus.contracts import DrainBegun, DrainEnded, VirtualServer
+from vipbus.runtime.saved import Saved
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from ipvs_programmer.saved import Saved
 from ipvs_programmer.table import Key, MarkKey, ServiceKey
+from vipbus.runtime.saved import Saved
 
 
 class SavedKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ipvs_programmer.desired import Arranged, Configured
-from ipvs_programmer.saved import Saved
 from vipbus.contracts import QuorumChanged, address_token
+from vipbus.runtime.saved import Saved
 
 
 class Quorums:

@@ -17,8 +17,8 @@ import msgspec
 from ipvs_programmer.desired import Configured, Layout
 from ipvs_programmer.notify.news import GONE, PoolState, follow, together
 from ipvs_programmer.notify.pool import NotifiedPool, Telling, pools, programs, tellings
-from ipvs_programmer.saved import Saved
 from vipbus.contracts import IpvsSettings
+from vipbus.runtime.saved import Saved
 
 LAST_WORDS: Final = 3.0
 """Seconds that what is told at the end may take."""

@@ -32,6 +32,7 @@ from vipbus.contracts.pools import (
     Standby,
     Tunnel,
 )
+from vipbus.contracts.proxy import Proxy, ProxyPool
 from vipbus.contracts.tokens import (
     address_token,
     mark_token,
@@ -230,6 +231,8 @@ Entity = (
     | IpvsSettings
     | VirtualServer
     | RealServer
+    | Proxy
+    | ProxyPool
 )
 ConfigDocument = (
     VrrpInstance
@@ -241,6 +244,8 @@ ConfigDocument = (
     | IpvsSettings
     | VirtualServer
     | RealServer
+    | Proxy
+    | ProxyPool
     | Head
 )
 

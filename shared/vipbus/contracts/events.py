@@ -267,6 +267,26 @@ class NotifyFailed(Event, frozen=True, kw_only=True):
     """``exit status 1``, ``killed by SIGSEGV``, ``no such file``."""
 
 
+class ProxyReloaded(Event, frozen=True, kw_only=True):
+    """A router's HAProxy has a new structure; what could be changed by command needs no reload."""
+
+    aggregate: ClassVar[str] = "proxy"
+    verb: ClassVar[str] = "reloaded"
+    cause: str
+    seconds: float
+    """From the check of the new file to the new worker's answer."""
+
+
+class ProxyRefused(Event, frozen=True, kw_only=True):
+    """HAProxy refuses a configuration; what ran goes on."""
+
+    aggregate: ClassVar[str] = "proxy"
+    verb: ClassVar[str] = "refused"
+    cause: str
+    reason: str
+    """In HAProxy's words."""
+
+
 EVENTS: tuple[type[Event], ...] = (
     DriftRepaired,
     ConfigAccepted,
@@ -289,5 +309,7 @@ EVENTS: tuple[type[Event], ...] = (
     SyncDaemonChanged,
     SettingChanged,
     NotifyFailed,
+    ProxyReloaded,
+    ProxyRefused,
 )
 """Every event there is."""

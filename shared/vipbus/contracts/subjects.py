@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from vipbus.contracts.config import ConfigDocument
+from vipbus.contracts.proxy import ProxyPoolTable
 from vipbus.contracts.state import Member, OperatorState, Opinion, Role, TableDocument, Verdict
 
 T = TypeVar("T")
@@ -46,8 +47,9 @@ MEMBER: Final = Bucket("member", Member, "health-prober", history=1, leases=True
 # its values do not expire, but their marks do: replicas have new names each time, and marks would pile up
 OPINION: Final = Bucket("opinion", Opinion, "health-prober", history=1, leases=True)
 OPERATOR: Final = Bucket("operator", OperatorState, "config-service")
+PROXY: Final = Bucket("proxy", ProxyPoolTable, "haproxy-programmer")
 
-BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER, OPINION, OPERATOR)  # type: ignore[assignment]  # Bucket is invariant
+BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER, OPINION, OPERATOR, PROXY)  # type: ignore[assignment]  # Bucket is invariant
 
 HISTORY_STREAM: Final = "vipbus_history"
 EVENT_SUBJECTS: Final = "vipbus.event.>"

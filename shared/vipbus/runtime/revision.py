@@ -11,6 +11,8 @@ from vipbus.contracts import (
     ConfigDocument,
     Head,
     IpvsSettings,
+    Proxy,
+    ProxyPool,
     RealServer,
     SyncGroup,
     TrackFile,
@@ -40,6 +42,8 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     real_servers: tuple[RealServer, ...]
     ipvs: IpvsSettings | None = None
     """None: nothing was said of the table as a whole."""
+    proxies: tuple[Proxy, ...] = ()
+    proxy_pools: tuple[ProxyPool, ...] = ()
     trace: TraceContext | None = None
     """Of the head's write."""
 
@@ -127,6 +131,8 @@ def _whole_revision(
         virtual_servers=tuple([value for value in values if isinstance(value, VirtualServer)]),
         real_servers=tuple([value for value in values if isinstance(value, RealServer)]),
         ipvs=next((value for value in values if isinstance(value, IpvsSettings)), None),
+        proxies=tuple([value for value in values if isinstance(value, Proxy)]),
+        proxy_pools=tuple([value for value in values if isinstance(value, ProxyPool)]),
         trace=head_entry.trace,
     )
 

@@ -24,10 +24,10 @@ from ipvs_programmer.options import Options, parse
 from ipvs_programmer.owned import OwnedServices
 from ipvs_programmer.plan import AddDestination, AddService, DeleteDestination, EditService
 from ipvs_programmer.quorums import Quorums
-from ipvs_programmer.saved import Saved
 from ipvs_programmer.table import DestinationKey, Key, MarkKey
 from tests.support.waiting import eventually_async
 from tests.unit.ipvs_programmer.tables import destination, key, service
+from vipbus.runtime.saved import Saved
 
 # ---- drift rounds
 

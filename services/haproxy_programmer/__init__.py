@@ -1,0 +1,1 @@
+"""haproxy-programmer: desired x health x operators -> a HAProxy process that it owns."""

@@ -1,0 +1,42 @@
+"""What a revision, verdicts and operators ask of HAProxy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from haproxy_programmer.members import members
+from haproxy_programmer.site import Site
+from haproxy_programmer.slots import Slots, assign
+from vipbus.contracts import OperatorState, Verdict
+from vipbus.runtime.revision import Revision
+
+
+def desired(
+    revision: Revision,
+    verdicts: Mapping[str, Verdict],
+    operators: Mapping[str, OperatorState],
+    slots: Mapping[str, Slots],
+    *,
+    idle: Collection[tuple[str, str]],
+    now: float,
+) -> Site:
+    """Arrange the members in their slots; ``idle`` are slots, by pool and name, without a connection."""
+    found = {
+        pool.id: members(pool.id, revision.real_servers, verdicts, operators) for pool in revision.proxy_pools
+    }
+    return Site(
+        proxies=revision.proxies,
+        pools=revision.proxy_pools,
+        members=found,
+        slots={
+            pool.id: assign(
+                slots.get(pool.id, Slots(size=0)),
+                found[pool.id],
+                idle={name for owner, name in idle if owner == pool.id},
+                now=now,
+                drain=pool.drain_timeout,
+                configured=pool.slots,
+            )
+            for pool in revision.proxy_pools
+        },
+    )

@@ -1,0 +1,98 @@
+"""What the programmer says of its HAProxy on the bus: one document a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from haproxy_programmer.metrics import MEMBERS
+from haproxy_programmer.observed import Server
+from haproxy_programmer.render import by_endpoint
+from haproxy_programmer.site import Site
+from haproxy_programmer.wanted import DOWN, DRAIN, MAINT
+from vipbus.bus import Bus, StateWriter
+from vipbus.contracts import PROXY, ProxyMember, ProxyPool, ProxyPoolTable, name_token
+from vipbus.contracts.proxy import MemberState
+from vipbus.telemetry.trace import TraceContext
+
+_STATES: tuple[MemberState, ...] = ("up", "down", "drain", "disabled", "draining")
+
+
+def pool_table(
+    pool: ProxyPool,
+    site: Site,
+    servers: Mapping[tuple[str, str], Server],
+    *,
+    revision: int,
+    cause: str,
+    error: str,
+) -> ProxyPoolTable:
+    """Say what HAProxy holds for a pool."""
+    slots = site.slots_of(pool.id)
+    known = by_endpoint(site.members.get(pool.id, ()))
+    members = [
+        ProxyMember(
+            address=there.address,
+            port=there.port,
+            slot=name,
+            state=_state(there, configured=slot.endpoint in known),
+            weight=min(there.weight, 256),
+        )
+        for name, slot in sorted(slots.held.items(), key=lambda held: int(held[0][1:]))
+        if (there := servers.get((pool.id, name))) is not None
+    ]
+    return ProxyPoolTable(
+        router=pool.router,
+        pool=pool.name,
+        members=tuple(members),
+        slots=slots.size,
+        revision=revision,
+        cause=cause,
+        error=error,
+    )
+
+
+def _state(there: Server, *, configured: bool) -> MemberState:
+    if not configured:
+        return "draining"
+    if there.admin & MAINT:
+        return "disabled"
+    if there.admin & DRAIN:
+        return "drain"
+    return "down" if there.operational == DOWN else "up"
+
+
+class Documents:
+    """Writes the documents that changed, and deletes those of pools that are no more."""
+
+    def __init__(self, bus: Bus, router: str) -> None:
+        self._said: dict[str, ProxyPoolTable] = {}
+        self._writer = StateWriter(bus, PROXY, same=_no_news)
+        self._found = bus.follow(PROXY, f"{name_token(router)}.*")
+
+    def say(self, document: ProxyPoolTable, trace: TraceContext) -> None:
+        """Say it, if it is news; the cause alone is none."""
+        said = self._said.get(document.key)
+        if said is not None and _no_news(said, document):
+            return
+        self._said[document.key] = document
+        self._writer.set(document.key, document, trace)
+        for state in _STATES:
+            count = sum(member.state == state for member in document.members)
+            MEMBERS.set(count, pool=document.pool, state=state)
+
+    def keep_only(self, keys: set[str], trace: TraceContext) -> None:
+        """Delete every document of this router but these."""
+        for key in {*self._said, *self._found.entries} - keys:
+            self._said.pop(key, None)
+            self._writer.delete(key, trace)
+
+    async def close(self, timeout: float) -> None:
+        """Wait for what was said, ``timeout`` seconds at most, and stop."""
+        await self._writer.flushed(timeout)
+        await self._writer.close()
+
+
+def _no_news(current: ProxyPoolTable, mine: ProxyPoolTable) -> bool:
+    return msgspec.structs.replace(current, cause=mine.cause) == mine

@@ -1,0 +1,120 @@
+"""What the programmer works from: configuration, verdicts, what operators say.
+
+Whole pictures, kept when the bus goes: unknown is never down, unreachable is never empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from vipbus.bus import Bus, Entry
+from vipbus.contracts import CONFIG, HEALTH, OPERATOR, OperatorState, Verdict, name_token
+from vipbus.runtime.revision import Revision, Revisions
+from vipbus.telemetry.trace import TraceContext
+
+_SERVICE = "haproxy-programmer"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change: its cause in words, the pool that it concerns, and the trace that it came in."""
+
+    text: str
+    pool: str = ""
+    """Token; empty: all of them."""
+    trace: TraceContext | None = None
+
+
+class Inputs:
+    """The pictures, followed; ``wake`` is called when one may have changed."""
+
+    def __init__(self, bus: Bus, *, router: str, state_dir: Path, wake: Callable[[], None]) -> None:
+        self.revision: Revision | None = None
+        self.verdicts: dict[str, Verdict] = {}
+        """The last known, by bucket key: one that vanishes is kept."""
+        self.operators: dict[str, OperatorState] = {}
+        """By bucket key; one that vanishes is kept until it is seen to be deleted."""
+        self._token = name_token(router)
+        self._revisions = Revisions()
+        self._seen_verdicts: dict[str, Entry[Verdict]] = {}
+        self._seen_operators: dict[str, Entry[OperatorState]] = {}
+        self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / f"{_SERVICE}.health.json")
+        self._operator = bus.follow(OPERATOR, on_change=wake, saved=state_dir / f"{_SERVICE}.operator.json")
+        self._config = bus.follow(
+            CONFIG, f"{self._token}.>", on_change=wake, saved=state_dir / f"{_SERVICE}.config.json"
+        )
+        bus.on_change.append(wake)
+
+    @property
+    def ready(self) -> bool:
+        """True when there is enough for a first write."""
+        if self.revision is None:
+            return False
+        return not self._config.live or (self._health.known and self._operator.known)
+
+    def numbers(self) -> dict[str, int]:
+        """The revision in use, by router, for the condition."""
+        return self._revisions.numbers()
+
+    def save(self) -> None:
+        """Write what is not saved yet; for the end of the process."""
+        for follow in (self._health, self._operator, self._config):
+            follow.save_now()
+
+    def changes(self) -> list[Change]:
+        """Take in what is new and say what changed."""
+        return [*self._config_changes(), *self._operator_changes(), *self._verdict_changes()]
+
+    def _config_changes(self) -> Iterator[Change]:
+        if self._token not in self._revisions.update(self._config.entries, self._token):
+            return
+        revision = self.revision = self._revisions.routers[self._token]
+        head = revision.head
+        yield Change(
+            text=f"revision {head.revision}{f': {head.cause}' if head.cause else ''}", trace=revision.trace
+        )
+
+    def _verdict_changes(self) -> Iterator[Change]:
+        for key, entry in self._health.entries.items():
+            if self._seen_verdicts.get(key) is entry:
+                continue
+            self._seen_verdicts[key] = entry
+            before, now = self.verdicts.get(key), entry.value
+            self.verdicts[key] = now
+            if before is None or (before.verdict, before.weight, before.weight_added) != (
+                now.verdict,
+                now.weight,
+                now.weight_added,
+            ):
+                yield Change(
+                    text=f"{now.real_server} is {now.verdict}: {now.cause}",
+                    pool=now.virtual_server,
+                    trace=entry.trace,
+                )
+
+    def _operator_changes(self) -> Iterator[Change]:
+        for key, entry in self._operator.entries.items():
+            if self._seen_operators.get(key) is entry:
+                continue
+            self._seen_operators[key] = entry
+            before, said = self.operators.get(key), entry.value
+            self.operators[key] = said
+            if before is None or before.state != said.state:
+                done = "drained" if said.state == "drain" else "disabled"
+                why = f": {said.why}" if said.why else ""
+                yield Change(
+                    text=f"{said.real_server} {done} by {said.by}{why}",
+                    pool=said.virtual_server,
+                    trace=entry.trace,
+                )
+        for key in self.operators.keys() & self._operator.removed.keys():
+            # what is neither there nor deleted: a bus that lost its store enables nothing
+            self._seen_operators.pop(key, None)
+            said = self.operators.pop(key)
+            yield Change(
+                text=f"{said.real_server} enabled again",
+                pool=said.virtual_server,
+                trace=self._operator.removed[key],
+            )

@@ -1,0 +1,98 @@
+"""The loop around the programmer: what wakes it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from haproxy_programmer.documents import Documents
+from haproxy_programmer.inputs import Inputs
+from haproxy_programmer.options import Options
+from haproxy_programmer.process import Process, connections
+from haproxy_programmer.programmer import Programmer
+from haproxy_programmer.site import Place
+from haproxy_programmer.slots import Slots
+from haproxy_programmer.writing import UnwritableError, word
+from vipbus.contracts import Event
+from vipbus.runtime.life import FatalError, Life
+from vipbus.runtime.saved import Saved
+from vipbus.telemetry.trace import TraceContext
+
+log = logging.getLogger(__name__)
+
+_LAST_WORDS: Final = 1.0
+_LONGEST_PATH: Final = 80
+"""Characters of the directory: a socket's path ends at 107, and HAProxy adds to it while it binds."""
+
+
+async def work(life: Life, options: Options) -> None:
+    """Run until a signal, and end as the options say.
+
+    Raises:
+        FatalError: the state directory cannot hold HAProxy's files.
+    """
+    wake = asyncio.Event()
+    place = _place(life, options)
+    publishing: set[asyncio.Task[None]] = set()
+
+    def publish(event: Event, trace: TraceContext) -> None:
+        task = asyncio.get_running_loop().create_task(life.bus.publish(event, trace))
+        publishing.add(task)
+        task.add_done_callback(publishing.discard)
+
+    inputs = Inputs(life.bus, router=options.router, state_dir=life.settings.state_dir, wake=wake.set)
+    documents = Documents(life.bus, options.router)
+    programmer = Programmer(
+        inputs,
+        Process(options.executable, place, wake.set),
+        place,
+        documents,
+        life.readiness,
+        saved=Saved(
+            life.settings.state_dir / "haproxy-programmer.slots.json", dict[str, Slots], {}, "the slots"
+        ),
+        publish=publish,
+        router=options.router,
+    )
+    life.readiness.revisions_from(inputs.numbers)
+    life.serve()
+    stop = asyncio.ensure_future(life.stopping.wait())
+    stop.add_done_callback(lambda _: wake.set())
+    wake.set()
+    try:
+        while not life.stopping.is_set():
+            await _wait(wake, programmer.due - time.monotonic())
+            wake.clear()
+            if not life.stopping.is_set():
+                await programmer.step()
+        await programmer.stop(keep=options.on_stop == "keep")
+        inputs.save()
+    finally:
+        stop.cancel()
+        await documents.close(_LAST_WORDS)
+
+
+def _place(life: Life, options: Options) -> Place:
+    directory = life.settings.state_dir.absolute() / "haproxy"
+    try:
+        word(str(directory))
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except UnwritableError as error:
+        raise FatalError(f"{error}; choose another --state-dir") from None
+    except OSError as error:
+        raise FatalError(
+            f"{directory} cannot be made ({error.strerror}); choose another --state-dir"
+        ) from None
+    if len(str(directory)) > _LONGEST_PATH:
+        raise FatalError(f"{directory} is too long for a socket in it; choose a shorter --state-dir")
+    return Place(directory=directory, user=options.user, group=options.user, connections=connections(1000))
+
+
+async def _wait(wake: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(0.0, min(seconds, 3600.0))):
+            await wake.wait()
+    except TimeoutError:
+        pass

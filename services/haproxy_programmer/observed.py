@@ -1,0 +1,99 @@
+"""Read what a running HAProxy says of its servers (management.txt). Pure."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+_GENERATION: Final = re.compile(r"proc\.gen: type=str value=<([0-9a-f]*)>")
+_PID: Final = re.compile(r"^Pid: ([0-9]+)$", re.MULTILINE)
+QUESTION: Final = "get var proc.gen; show info; show servers state"
+SESSIONS: Final = "show stat -1 4 -1"
+"""Servers alone."""
+
+
+class UnreadableError(Exception):
+    """What came is no answer to the question."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """A slot as it is."""
+
+    address: str
+    port: int
+    admin: int
+    operational: int
+    weight: int
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker, at one moment."""
+
+    generation: str
+    """Empty: a process that did not begin from a file of ours."""
+    pid: int
+    servers: Mapping[tuple[str, str], Server]
+    """By the names of backend and server."""
+
+
+def observed(text: str) -> Observed:
+    """Read the answer to `QUESTION`.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    pid = _PID.search(text)
+    if pid is None:
+        raise UnreadableError(f"HAProxy answered what is not understood: {text[:200]!r}")
+    generation = _GENERATION.search(text)
+    return Observed(
+        generation=generation[1] if generation is not None else "",
+        pid=int(pid[1]),
+        servers=_servers(text),
+    )
+
+
+def _servers(text: str) -> dict[tuple[str, str], Server]:
+    _, found, rows = text.partition("\n# be_id ")
+    if not found:
+        raise UnreadableError("HAProxy did not say how its servers are")
+    names = ("be_id", *rows.split("\n", 1)[0].split())
+    at = {name: number for number, name in enumerate(names)}
+    servers: dict[tuple[str, str], Server] = {}
+    try:
+        for line in rows.split("\n")[1:]:
+            words = line.split(" ")
+            if len(words) < len(names):
+                break  # an empty line ends it
+            servers[words[at["be_name"]], words[at["srv_name"]]] = Server(
+                address=words[at["srv_addr"]],
+                port=int(words[at["srv_port"]]),
+                admin=int(words[at["srv_admin_state"]]),
+                operational=int(words[at["srv_op_state"]]),
+                weight=int(words[at["srv_uweight"]]),
+            )
+    except (KeyError, ValueError) as error:
+        raise UnreadableError(f"HAProxy's list of servers is not understood: {error}") from None
+    return servers
+
+
+def busy(text: str) -> dict[tuple[str, str], int]:
+    """Read the answer to `SESSIONS`: how many sessions, queued ones included, each server has.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    lines = [line for line in text.lstrip("# ").splitlines() if line.strip()]
+    found: dict[tuple[str, str], int] = {}
+    try:
+        for row in csv.DictReader(lines):
+            if row["svname"] not in ("FRONTEND", "BACKEND"):
+                count = int(row["scur"] or 0) + int(row["qcur"] or 0)
+                found[row["pxname"], row["svname"]] = count
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise UnreadableError(f"HAProxy's statistics are not understood: {error}") from None
+    return found

@@ -1,0 +1,66 @@
+"""What the programmer is told on its command line or by its environment."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from vipbus.runtime.options import service_parser, settings_from
+from vipbus.runtime.settings import Settings, default_router
+
+OnStop = Literal["remove", "keep"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The programmer's own settings."""
+
+    router: str
+    executable: str
+    on_stop: OnStop = "remove"
+    """What becomes of HAProxy when this process is stopped; a killed one leaves it running."""
+    user: str | None = None
+    """Whom its workers run as; None: whoever starts it."""
+
+
+def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> tuple[Settings, Options]:
+    """Read the command line; exits with status 2 and a line when it makes no sense."""
+    parser = service_parser(
+        "haproxy-programmer", "Keep a HAProxy what configuration, verdicts and operators say.", environ
+    )
+    parser.add_argument(
+        "--haproxy",
+        default=environ.get("VIPBUS_HAPROXY") or "haproxy",
+        metavar="PROGRAM",
+        help="the haproxy to run, 2.6 or newer (default %(default)s)",
+    )
+    parser.add_argument(
+        "--on-stop",
+        choices=("remove", "keep"),
+        default=environ.get("VIPBUS_ON_STOP") or "remove",
+        help="end HAProxy or leave it running when stopped (default %(default)s)",
+    )
+    parsed = parser.parse_args(arguments)
+    settings = settings_from(parsed)
+    settings = msgspec.structs.replace(settings, router=settings.router or default_router())
+    assert settings.router is not None  # noqa: S101  # set in the line before
+    return settings, Options(
+        router=settings.router,
+        executable=shutil.which(parsed.haproxy) or parsed.haproxy,
+        on_stop=parsed.on_stop,
+        user=_user(),
+    )
+
+
+def _user() -> str | None:
+    """Name the user that Debian's package makes, where root may choose it."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("haproxy").pw_name
+    except KeyError:
+        return None

@@ -1,0 +1,70 @@
+"""The commands that make a running HAProxy what it should be, without a reload. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from haproxy_programmer.observed import Server
+from haproxy_programmer.wanted import DOWN, DRAIN, MAINT, READY, Wanted
+from haproxy_programmer.writing import word
+
+LONGEST: Final = 8192
+"""Octets of a batch: HAProxy 3.4 refuses a line over 16 KiB."""
+_SAFE: Final = "set severity-output number"
+"""An error is told by its number at the line's beginning, whatever its words."""
+_ADMIN: Final = {READY: "ready", MAINT: "maint", DRAIN: "drain"}
+_FORCED: Final = MAINT | DRAIN
+
+
+def plan(
+    wanted: Mapping[tuple[str, str], Wanted], observed: Mapping[tuple[str, str], Server]
+) -> tuple[str, ...]:
+    """Give the commands; what is not there at all takes a reload and is left out here.
+
+    A member goes before another comes into its slot, and what takes traffic away comes before what brings it.
+    """
+    leaving: list[str] = []
+    coming: list[str] = []
+    for key, each in wanted.items():
+        there = observed.get(key)
+        if there is None:
+            continue
+        commands = tuple(_commands(f"{word(key[0])}/{word(key[1])}", each, there))
+        (leaving if each.admin != READY or not each.up else coming).extend(commands)
+    return (*leaving, *coming)
+
+
+def _commands(server: str, wanted: Wanted, there: Server) -> Iterator[str]:
+    admin = there.admin & _FORCED
+    if wanted.address is None:
+        if admin != MAINT:
+            yield f"set server {server} state maint"
+        return
+    moved = (there.address, there.port) != (wanted.address, wanted.port)
+    if moved:
+        if admin != MAINT:
+            yield f"set server {server} state maint"
+            admin = MAINT
+        yield f"set server {server} addr {word(wanted.address)} port {int(wanted.port)}"
+    if there.weight != wanted.weight:
+        yield f"set server {server} weight {int(wanted.weight)}"
+    if admin != wanted.admin:
+        yield f"set server {server} state {_ADMIN[wanted.admin]}"
+    # a server that becomes ready counts as up, whatever was said of its health before
+    woken = wanted.admin not in (admin, MAINT)
+    if wanted.admin != MAINT and (woken or moved or (there.operational != DOWN) != wanted.up):
+        yield f"set server {server} health {'up' if wanted.up else 'down'}"
+
+
+def batches(commands: Iterable[str]) -> Iterator[str]:
+    """Put commands into lines of bounded length; each line is one connection's."""
+    line, length = [_SAFE], len(_SAFE)
+    for command in commands:
+        if length + 2 + len(command) > LONGEST:
+            yield "; ".join(line)
+            line, length = [_SAFE], len(_SAFE)
+        line.append(command)
+        length += 2 + len(command)
+    if len(line) > 1:
+        yield "; ".join(line)

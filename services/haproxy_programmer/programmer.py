@@ -1,0 +1,310 @@
+"""Keeps one HAProxy what configuration, verdicts and operators say.
+
+Level-triggered: each step works from whole pictures and from what the worker says of itself. What can be done
+by command is done at once; what is structure takes a reload, and several of those in a short time are one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable
+from typing import Final
+
+from haproxy_programmer import metrics, runtime
+from haproxy_programmer.desired import desired
+from haproxy_programmer.documents import Documents, pool_table
+from haproxy_programmer.inputs import Change, Inputs
+from haproxy_programmer.observed import Observed, UnreadableError
+from haproxy_programmer.plan import plan
+from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
+from haproxy_programmer.render import generation, render
+from haproxy_programmer.runtime import SilentError
+from haproxy_programmer.site import Place, Site
+from haproxy_programmer.slots import Slots, deadline
+from haproxy_programmer.state_file import state_file
+from haproxy_programmer.wanted import wanted
+from haproxy_programmer.writing import UnwritableError
+from vipbus.contracts import Event, ProxyRefused, ProxyReloaded
+from vipbus.runtime.files import write_atomically
+from vipbus.runtime.readiness import Readiness
+from vipbus.runtime.saved import Saved
+from vipbus.telemetry.trace import TraceContext, record
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_RELOADS: Final = 2.0
+"""Seconds: each reload leaves an old worker behind until its connections have ended."""
+_LOOK: Final = 1.0
+"""Seconds between two looks at what the worker holds."""
+_AGAIN: Final = 0.2
+"""Seconds until a start that failed is tried again; each time twice as many, up to `_AGAIN_AT_MOST`."""
+_AGAIN_AT_MOST: Final = 5.0
+
+Publish = Callable[[Event, TraceContext], None]
+
+
+class Programmer:
+    """One router's HAProxy."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        process: Process,
+        place: Place,
+        documents: Documents,
+        readiness: Readiness,
+        *,
+        saved: Saved[dict[str, Slots]],
+        publish: Publish,
+        router: str,
+    ) -> None:
+        self.due = 0.0
+        """When to look again although nothing changed, on the monotonic clock."""
+        self._inputs = inputs
+        self._process = process
+        self._place = place
+        self._documents = documents
+        self._readiness = readiness
+        self._saved = saved
+        self._publish = publish
+        self._router = router
+        self._causes: list[Change] = []
+        self._idle: set[tuple[str, str]] = set()
+        self._refused = ""
+        """The generation that HAProxy refused: it is not tried again."""
+        self._next_reload = 0.0
+        self._next_start = 0.0
+        self._patience = _AGAIN
+        self._first = True
+
+    async def step(self) -> None:
+        """Take in what changed and bring HAProxy there."""
+        began = time.monotonic()
+        self._causes += self._inputs.changes()
+        if not self._inputs.ready or self._inputs.revision is None:
+            self.due = math.inf
+            return
+        self._readiness.done("a configuration")
+        site = desired(
+            self._inputs.revision,
+            self._inputs.verdicts,
+            self._inputs.operators,
+            self._saved.value,
+            idle=self._idle,
+            now=began,
+        )
+        self._saved.save(dict(site.slots))
+        if self._first:
+            self._first = False
+            if await self._process.find():
+                log.info("going on with HAProxy, process %s", self._process.pid)
+        self.due = began + _LOOK
+        try:
+            await self._bring(site, began)
+        except UnwritableError as error:
+            self._refuse(generation(site), str(error))
+        except (SilentError, UnreadableError) as error:
+            self._readiness.problem("haproxy", f"{error}; its log is {self._place.log}")
+            return
+        self._readiness.done("the first write")
+
+    async def stop(self, *, keep: bool) -> None:
+        """End: the process goes once its connections have ended, or stays for whoever comes next."""
+        if not keep:
+            self._process.signal(signal.SIGUSR1)
+            log.info("HAProxy ends when its last connection has, at the latest within an hour")
+        self._process.forget()
+        self._documents.keep_only(set() if not keep else set(self._keys()), record("stop"))
+
+    # ---- the way there
+
+    async def _bring(self, site: Site, began: float) -> None:
+        if not site.proxies and not site.pools and self._process.pid is None:
+            self._readiness.problem("haproxy", "")
+            self._tell(site, None)
+            return
+        if self._process.pid is None and not await self._start(site, began):
+            return
+        there = await runtime.look(self._place.socket)
+        if there.generation != generation(site):
+            there = await self._reload(site, there)
+        commands = plan(wanted(site), there.servers)
+        if commands:
+            refused = await runtime.apply(self._place.socket, commands)
+            metrics.COMMANDS.add(len(commands) - len(refused), result="done")
+            if refused:
+                metrics.COMMANDS.add(len(refused), result="refused")
+                log.warning("HAProxy refused %d commands: %s", len(refused), refused[0])
+            self._log(commands)
+            there = await runtime.look(self._place.socket)
+            metrics.APPLY_SECONDS.observe(time.monotonic() - began)
+        left = plan(wanted(site), there.servers)
+        self._readiness.problem(
+            "haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else ""
+        )
+        await self._drains(site, there)
+        self._tell(site, there)
+
+    async def _start(self, site: Site, began: float) -> bool:
+        if began < self._next_start:
+            self.due = min(self.due, self._next_start)
+            return False
+        self._next_start = began + self._patience
+        try:
+            if problem := await self._written(site):
+                self._refuse(generation(site), problem)
+                return False
+            self._process.start()
+            metrics.STARTS.add(1)
+            await self._answers(generation(site))
+        except (NotStartedError, SilentError) as error:
+            self._patience = min(2 * self._patience, _AGAIN_AT_MOST)
+            self.due = min(self.due, self._next_start)
+            self._readiness.problem("haproxy", f"HAProxy could not be started: {error}")
+            return False
+        self._patience = _AGAIN
+        self._next_reload = time.monotonic() + _BETWEEN_RELOADS
+        log.info("HAProxy runs, process %s", self._process.pid)
+        return True
+
+    async def _reload(self, site: Site, there: Observed) -> Observed:
+        """Bring a new structure in; the worker of before goes on where that fails."""
+        digest, now = generation(site), time.monotonic()
+        if digest == self._refused:
+            return there
+        if now < self._next_reload:
+            self.due = min(self.due, self._next_reload)
+            return there
+        self._next_reload = now + _BETWEEN_RELOADS
+        context = self._trace()
+        try:
+            if problem := await self._written(site):
+                self._refuse(digest, problem)
+                return there
+            await self._process.reload()
+            found = await self._answers(digest)
+        except (NotStartedError, NotReloadedError, SilentError) as error:
+            metrics.RELOADS.add(1, result="failed")
+            self._readiness.problem("reload", f"HAProxy did not reload, what ran goes on: {error}")
+            return there
+        seconds = time.monotonic() - now
+        metrics.RELOADS.add(1, result="done")
+        metrics.RELOAD_SECONDS.observe(seconds)
+        self._readiness.problem("reload", "")
+        self._refused = ""
+        log.info("HAProxy reloaded in %.3f s (%s)", seconds, self._cause())
+        self._publish(ProxyReloaded(router=self._router, cause=self._cause(), seconds=seconds), context)
+        return found
+
+    async def _written(self, site: Site) -> str:
+        """Write the new file and have it checked; return why it was refused. The last good one stays then.
+
+        Raises:
+            UnwritableError: a value cannot be written.
+            NotStartedError: HAProxy cannot be run.
+        """
+        text = render(site, self._place)
+        try:
+            self._place.new.write_text(text)
+            if problem := await self._process.check():
+                return problem
+            write_atomically(self._place.state, state_file(site).encode())
+            self._place.new.replace(self._place.config)
+        except OSError as error:
+            return f"{self._place.directory} takes no files: {error.strerror}"
+        return ""
+
+    async def _answers(self, digest: str) -> Observed:
+        """Wait for a worker of this generation.
+
+        Raises:
+            NotStartedError: the process ended.
+            SilentError: it does not come.
+        """
+        deadline = time.monotonic() + 10.0
+        while True:
+            try:
+                found = await runtime.look(self._place.socket)
+                if found.generation == digest:
+                    return found
+                silent = SilentError("the worker of before still answers")
+            except (SilentError, UnreadableError) as error:
+                silent = SilentError(str(error))
+            if self._process.pid is None:
+                raise NotStartedError(self._process.last_words())
+            if time.monotonic() > deadline:
+                raise silent
+            await asyncio.sleep(0.01)
+
+    def _refuse(self, digest: str, reason: str) -> None:
+        if digest == self._refused:
+            return
+        self._refused = digest
+        metrics.RELOADS.add(1, result="refused")
+        self._readiness.problem(
+            "reload",
+            f"HAProxy refuses the configuration, what ran goes on: {reason}; correct it and apply again",
+        )
+        self._publish(ProxyRefused(router=self._router, cause=self._cause(), reason=reason), self._trace())
+
+    async def _drains(self, site: Site, there: Observed) -> None:
+        """Find out which members that left have no connection any more."""
+        self._idle.clear()
+        leaving = {
+            (pool, name)
+            for pool, slots in site.slots.items()
+            for name, slot in slots.held.items()
+            if slot.leaves_at is not None and (pool, name) in there.servers
+        }
+        if not leaving:
+            return
+        busy = await runtime.sessions(self._place.socket)
+        self._idle = {key for key in leaving if not busy.get(key)}
+        if self._idle:
+            self.due = 0.0  # their slots are free now
+        elif (end := deadline(site.slots.values())) is not None:
+            self.due = min(self.due, end)
+
+    # ---- what is told
+
+    def _tell(self, site: Site, there: Observed | None) -> None:
+        revision = self._inputs.revision
+        assert revision is not None  # noqa: S101  # asked before
+        servers = there.servers if there is not None else {}
+        for pool in site.pools:
+            document = pool_table(
+                pool,
+                site,
+                servers,
+                revision=revision.head.revision,
+                cause=self._cause(pool.id),
+                error="; ".join(self._readiness.problems[:1]) if self._refused else "",
+            )
+            self._documents.say(document, self._trace(pool.id))
+        self._documents.keep_only(set(self._keys()), record("sweep"))
+        self._causes.clear()
+
+    def _keys(self) -> list[str]:
+        revision = self._inputs.revision
+        return [
+            pool_table(pool, Site(), {}, revision=0, cause="", error="").key
+            for pool in (revision.proxy_pools if revision is not None else ())
+        ]
+
+    def _cause(self, pool: str = "") -> str:
+        found = [each.text for each in self._causes if not pool or each.pool in ("", pool)]
+        return found[-1] if found else "as it was found"
+
+    def _trace(self, pool: str = "") -> TraceContext:
+        found = [each.trace for each in self._causes if each.trace and (not pool or each.pool in ("", pool))]
+        return record("write haproxy", parent=found[-1] if found else None)
+
+    def _log(self, commands: tuple[str, ...]) -> None:
+        for command in commands[:10]:
+            log.info("%s (%s)", command, self._cause())
+        if len(commands) > 10:
+            log.info("and %d commands more", len(commands) - 10)
