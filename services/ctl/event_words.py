@@ -22,6 +22,8 @@ from vipbus.contracts import (
     ObjectRestored,
     PoolHeld,
     PoolReleased,
+    ProxyRefused,
+    ProxyReloaded,
     QuorumChanged,
     ServiceRestarted,
     SettingChanged,

@@ -66,7 +66,6 @@ def _defaults() -> Iterator[str]:
     yield "    load-server-state-from-file global"
     yield "    option idle-close-on-response"  # a reload would cut a request on a kept connection
     yield "    option redispatch"
-    yield "    option splice-auto"
     yield "    timeout connect 5s"
     yield "    timeout client 50s"
     yield "    timeout server 50s"

@@ -36,7 +36,7 @@ async def ask(socket: Path, line: str) -> str:
             reader, writer = await asyncio.open_unix_connection(socket, limit=_LARGEST)
             try:
                 writer.write(line.encode() + b"\n")
-                await writer.drain()
+                writer.write_eof()  # a master's socket waits for the next line otherwise
                 answer = await reader.read(_LARGEST)
                 while chunk := await reader.read(_LARGEST):
                     answer += chunk
