@@ -14,7 +14,14 @@ from vipbus.runtime.settings import ListenAddress
 from vipbus.telemetry.logs import LogFormat
 
 NATS_SERVER = "nats-server"
-STOP_ORDER = ("vrrp-agent", "ipvs-programmer", "health-prober", "config-service", NATS_SERVER)
+STOP_ORDER = (
+    "vrrp-agent",
+    "ipvs-programmer",
+    "haproxy-programmer",
+    "health-prober",
+    "config-service",
+    NATS_SERVER,
+)
 """Addresses leave before the table behind them is cleared, and all of it is told while the bus is there."""
 
 
@@ -126,6 +133,26 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
                 Capability.SETUID,
             ),
         ),
+        *([_haproxy(common, listens[4])] if settings.file.suffix == ".toml" else []),
+    )
+
+
+def _haproxy(common: tuple[str, ...], listen: tuple[str, ...]) -> Child:
+    """Make the programmer of proxies, which only the native language knows."""
+    return Child(
+        name="haproxy-programmer",
+        command=python_module("haproxy_programmer", *common, *listen),
+        capabilities=(
+            Capability.NET_BIND_SERVICE,
+            Capability.NET_ADMIN,  # to listen on an address that is another router's now
+            Capability.SETGID,  # its workers run as haproxy
+            Capability.SETUID,
+            Capability.KILL,
+            Capability.DAC_READ_SEARCH,  # certificates
+        ),
+        stop_within=5.0,
+        # HAProxy itself outlives it, and the next run goes on with it
+        on_parent_death=signal.SIGKILL,
     )
 
 
@@ -139,6 +166,6 @@ def _for_marks(release: str | None = None) -> tuple[Capability, ...]:
 
 def _listen_arguments(first: ListenAddress | None) -> list[tuple[str, ...]]:
     if first is None:
-        return [()] * 4
+        return [()] * 5
     host = f"[{first.host}]" if ":" in first.host else first.host
-    return [("--listen", f"{host}:{first.port + offset}") for offset in range(4)]
+    return [("--listen", f"{host}:{first.port + offset}") for offset in range(5)]

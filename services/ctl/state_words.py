@@ -11,6 +11,9 @@ from vipbus.contracts import (
     InstanceTable,
     IpvsSettings,
     OperatorState,
+    Proxy,
+    ProxyPool,
+    ProxyPoolTable,
     RealServer,
     Role,
     SyncGroup,
@@ -126,6 +129,25 @@ def _ipvs_settings(settings: IpvsSettings) -> str:
     return f"{settings.router} settings of ipvs-programmer" + "".join(f", {each}" for each in found)
 
 
+def _proxy(proxy: Proxy) -> str:
+    where = listed([endpoint(each.address, each.port) for each in proxy.bind])
+    return f"{proxy.router} proxy {proxy.name} on {where}, pool {proxy.pool}"
+
+
+def _pool(pool: ProxyPool) -> str:
+    return f"{pool.router} pool {pool.name}, {pool.balance.algorithm}"
+
+
+def _pool_table(table: ProxyPoolTable) -> str:
+    what = f"{table.router} pool {table.pool}"
+    if table.error:
+        return f"{what} failed: {table.error}"
+    found = ", ".join(
+        f"{endpoint(each.address, each.port)} {each.state} weight {each.weight}" for each in table.members
+    )
+    return f"{what} has {found or 'no members'}: {table.cause}"
+
+
 STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (Role, _role),
     (Verdict, _verdict),
@@ -142,5 +164,8 @@ STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (IpvsSettings, _ipvs_settings),
     (VirtualServer, _virtual_server),
     (RealServer, _real_server),
+    (Proxy, _proxy),
+    (ProxyPool, _pool),
+    (ProxyPoolTable, _pool_table),
 )
 """How each document is said."""

@@ -208,7 +208,7 @@ def _master(told: str) -> int:
 
 
 def connections(slots: int) -> int:
-    """Say how many connections a process may have: each takes two descriptors, its listeners, pipes and threads the rest."""
+    """Say how many connections a process may have: each takes two descriptors, much else takes the rest."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     descriptors = min(hard if hard != resource.RLIM_INFINITY else 1_000_000, 1_000_000)
     return max(100, (descriptors - 500 - slots) // 3)

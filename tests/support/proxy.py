@@ -1,4 +1,4 @@
-"""A site with one proxy and one pool, servers that say who they are, and the programmer around a real haproxy."""
+"""A proxy and its pool, servers that say who they are, and the programmer around a real haproxy."""
 
 from __future__ import annotations
 

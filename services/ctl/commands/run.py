@@ -18,8 +18,8 @@ def _metrics(text: str) -> ListenAddress | None:
         address = listen_address(text)
     except ValueError as error:
         raise ValueError(f"{error}, nor off") from None
-    if address.port > 65532:
-        raise ValueError("there must be 3 ports after it; choose at most 65532")
+    if address.port > 65531:
+        raise ValueError("there must be 4 ports after it; choose at most 65531")
     return address
 
 
@@ -67,7 +67,7 @@ def _metrics(text: str) -> ListenAddress | None:
     default="127.0.0.1:9490",
     show_default=True,
     metavar="HOST:PORT",
-    help="The services answer /metrics and /ready here and on the 3 ports after it; off is not at all.",
+    help="The services answer /metrics and /ready here and on the 4 ports after it; off is not at all.",
 )
 @common
 def run(

@@ -49,6 +49,8 @@ def virtual_server_words(address: str, port: int, protocol: str, mark: int = 0, 
 
 def token_in_words(token: str) -> str:
     """Write a server's token as people do, ``10.9.0.1:80 TCP``; empty for what is no such token."""
+    if token.startswith("pool-"):
+        return f"pool {token.removeprefix('pool-')}"
     if match := _MARK.match(token):
         return virtual_server_words("", 0, "", int(match[1]), int(match[2]))
     if match := _IPV4.match(token):

@@ -30,6 +30,7 @@ class Capability(IntEnum):
     KILL = 5
     SETGID = 6
     SETUID = 7
+    NET_BIND_SERVICE = 10
     NET_ADMIN = 12
     NET_RAW = 13
     IPC_LOCK = 14

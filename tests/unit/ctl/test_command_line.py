@@ -23,7 +23,7 @@ from ctl.cli import LazyGroup
         (["run", "-f", "x", "--bus-port", "http"], "'http' is no port (1 to 65535)"),
         (["run", "-f", "x", "--standby", "hot"], "--standby: 'hot' is not one of 'clear', 'warm'; see"),
         (["run", "-f", "x", "--metrics", "9490"], "--metrics: '9490' is not HOST:PORT, nor off"),
-        (["run", "-f", "x", "--metrics", "[::1]:65533"], "there must be 3 ports after it"),
+        (["run", "-f", "x", "--metrics", "[::1]:65533"], "there must be 4 ports after it"),
         (
             ["run", "-f", "x", "--bus", "nats://"],
             "--bus: this is no NATS URL; write one server as nats://HOST:PORT",

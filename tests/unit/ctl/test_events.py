@@ -38,6 +38,13 @@ from vipbus.contracts import (
     PoolHeld,
     PoolReleased,
     Program,
+    Proxy,
+    ProxyBind,
+    ProxyMember,
+    ProxyPool,
+    ProxyPoolTable,
+    ProxyRefused,
+    ProxyReloaded,
     QuorumChanged,
     ServiceRestarted,
     SettingChanged,
@@ -226,6 +233,28 @@ STATES = [
         real_server("router-a", "10.9.0.21"),
         "router-a real server 10.9.0.21:80 of 10.9.0.1:80 TCP, weight 1, 1 check",
     ),
+    (
+        "config",
+        Proxy(router="router-a", name="web", bind=(ProxyBind(address="10.9.0.1", port=80),), pool="app"),
+        "router-a proxy web on 10.9.0.1:80, pool app",
+    ),
+    ("config", ProxyPool(router="router-a", name="app"), "router-a pool app, roundrobin"),
+    (
+        "proxy",
+        ProxyPoolTable(
+            router="router-a",
+            pool="app",
+            members=(ProxyMember(address="10.9.0.21", port=80, slot="s1", state="up", weight=1),),
+            revision=3,
+            cause="revision 3",
+        ),
+        "router-a pool app has 10.9.0.21:80 up weight 1: revision 3",
+    ),
+    (
+        "proxy",
+        ProxyPoolTable(router="router-a", pool="app", revision=3, cause="", error="no such backend"),
+        "router-a pool app failed: no such backend",
+    ),
 ]
 HAPPENED: list[tuple[Event, str]] = [
     (
@@ -357,6 +386,14 @@ HAPPENED: list[tuple[Event, str]] = [
             router="router-a", virtual_server="10-9-0-1_80_tcp", program="/bin/up", reason="exit status 1"
         ),
         "router-a 10.9.0.1:80 TCP /bin/up: exit status 1",
+    ),
+    (
+        ProxyReloaded(router="router-a", cause="revision 4", seconds=0.0421),
+        "router-a haproxy reloaded in 0.042 s: revision 4",
+    ),
+    (
+        ProxyRefused(router="router-a", cause="revision 4", reason="no such backend"),
+        "router-a haproxy refuses its configuration, what ran goes on: no such backend",
     ),
 ]
 

@@ -75,9 +75,6 @@ def test_a_check_weighs() -> None:
 
 @pytest.mark.parametrize("text", ["", "Pid: 7\n", "Pid: 7\n\n1\n# be_id be_name\n3 x y\n", "nonsense" * 1000])
 def test_an_answer_that_is_none_is_said(text: str) -> None:
-    if "be_name" in text:
-        assert observed(text).servers == {}
-        return
     with pytest.raises(UnreadableError):
         observed(text)
 
