@@ -25,6 +25,8 @@ from vipbus.contracts.subjects import BUCKETS, Bucket, command_subject
 Json = dict[str, Any]
 
 _PARAMETERS: Final[dict[str, str]] = {
+    "proxy": "a proxy's name as a token",
+    "pool": "a pool's name as a token; in the bucket `proxy` its whole token, `pool-web`",
     "router": "The router's name as a token: lower case, anything but a-z 0-9 _ - written as a hyphen.",
     "instance": "The VRRP instance's name as a token.",
     "virtual-server": "Address, port and protocol as a token: 10-9-0-1_80_tcp.",
