@@ -55,6 +55,7 @@ async def work(life: Life, options: Options) -> None:
         ),
         publish=publish,
         router=options.router,
+        between_reloads=options.reload_interval,
     )
     life.readiness.revisions_from(inputs.numbers)
     life.serve()

@@ -23,6 +23,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     executable: str
     on_stop: OnStop = "remove"
     """What becomes of HAProxy when this process is stopped; a killed one leaves it running."""
+    reload_interval: float = 2.0
+    """Seconds between two reloads at least: each leaves an old worker behind until its connections end."""
     user: str | None = None
     """Whom its workers run as; None: whoever starts it."""
 
@@ -44,6 +46,13 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         default=environ.get("VIPBUS_ON_STOP") or "remove",
         help="end HAProxy or leave it running when stopped (default %(default)s)",
     )
+    parser.add_argument(
+        "--reload-interval",
+        type=_seconds,
+        default=environ.get("VIPBUS_RELOAD_INTERVAL") or "2",
+        metavar="SECONDS",
+        help="at least so long between two reloads; what comes meanwhile is one (default %(default)s)",
+    )
     parsed = parser.parse_args(arguments)
     settings = settings_from(parsed)
     settings = msgspec.structs.replace(settings, router=settings.router or default_router())
@@ -52,8 +61,19 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         router=settings.router,
         executable=shutil.which(parsed.haproxy) or parsed.haproxy,
         on_stop=parsed.on_stop,
+        reload_interval=parsed.reload_interval,
         user=_user(),
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 3600")
+    return seconds
 
 
 def _user() -> str | None:

@@ -36,8 +36,6 @@ from vipbus.telemetry.trace import TraceContext, record
 
 log = logging.getLogger(__name__)
 
-_BETWEEN_RELOADS: Final = 2.0
-"""Seconds: each reload leaves an old worker behind until its connections have ended."""
 _LOOK: Final = 1.0
 """Seconds between two looks at what the worker holds."""
 _AGAIN: Final = 0.2
@@ -61,6 +59,7 @@ class Programmer:
         saved: Saved[dict[str, Slots]],
         publish: Publish,
         router: str,
+        between_reloads: float,
     ) -> None:
         self.due = 0.0
         """When to look again although nothing changed, on the monotonic clock."""
@@ -72,6 +71,7 @@ class Programmer:
         self._saved = saved
         self._publish = publish
         self._router = router
+        self._between = between_reloads
         self._causes: list[Change] = []
         self._idle: set[tuple[str, str]] = set()
         self._refused = ""
@@ -167,7 +167,7 @@ class Programmer:
             self._readiness.problem("haproxy", f"HAProxy could not be started: {error}")
             return False
         self._patience = _AGAIN
-        self._next_reload = time.monotonic() + _BETWEEN_RELOADS
+        self._next_reload = time.monotonic() + self._between
         log.info("HAProxy runs, process %s", self._process.pid)
         return True
 
@@ -179,7 +179,7 @@ class Programmer:
         if now < self._next_reload:
             self.due = min(self.due, self._next_reload)
             return there
-        self._next_reload = now + _BETWEEN_RELOADS
+        self._next_reload = now + self._between
         context = self._trace()
         try:
             if problem := await self._written(site):

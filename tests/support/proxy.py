@@ -111,7 +111,7 @@ class Programmer:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         with (self.directory / "programmer.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -125,6 +125,7 @@ class Programmer:
                     self._bus.url,
                     "--state-dir",
                     str(self.directory),
+                    *options,
                 ],
                 stdout=log,
                 stderr=log,
