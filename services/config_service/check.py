@@ -15,7 +15,7 @@ from vipbus.runtime.life import EXIT_USAGE
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Check a file: 0 and a summary on stdout, or 2 and ``file:line: reason`` lines on stderr."""
+    """Check a file: 0 and a summary on stdout, or 2 and on stderr each error with its place and line."""
     parser = argparse.ArgumentParser(prog="config-service check", description="Check a configuration file.")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--router", metavar="NAME", help="the router it is for (default: what the file says)")
@@ -30,7 +30,7 @@ def check(arguments: Sequence[str]) -> int:
     try:
         configuration = load(options.file, options.router)
     except ConfigError as error:
-        sys.stderr.write("\n".join(error.lines()) + "\n")
+        sys.stderr.write("\n".join(error.lines(excerpts=True)) + "\n")
         return EXIT_USAGE
     for warning in configuration.warnings:
         sys.stderr.write(f"{warning.file}:{warning.line}: warning: {warning.text}\n")

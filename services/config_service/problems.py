@@ -1,9 +1,10 @@
-"""What is wrong with a file: one line each, ``file:line: what; what to do``."""
+"""What is wrong with a file: one line each, ``file:line:column: what; what to do``."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,16 +22,23 @@ class Problem(msgspec.Struct, frozen=True):
     file: str
     line: int
     text: str
+    column: int = 0
+    """Counted from 1; 0 where only the line is known."""
+    whole: bool = False
+    """True: it is the file as a whole; the line is the first, and no word of it is to blame."""
+    excerpt: tuple[str, ...] = ()
+    """The line, and a second one that points to the word; nothing where a password may stand in it."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+        return f"{place}: {self.text}"
 
 
 class ConfigError(Exception):
     """A configuration is refused as a whole; holds everything that is wrong with it, by line."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line)))
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda one: (one.file, one.line)))
         super().__init__(self.reason)
 
     @property
@@ -38,9 +46,16 @@ class ConfigError(Exception):
         """The first problem, for where one line must do."""
         return str(self.problems[0])
 
-    def lines(self, most: int = 100) -> list[str]:
-        """Write one line a problem, ``most`` at most; a last line counts the others."""
-        lines = [str(problem) for problem in self.problems[:most]]
+    def lines(self, most: int = 100, *, excerpts: bool = False) -> list[str]:
+        """Write one line a problem, ``most`` at most; a last line counts the others.
+
+        With ``excerpts`` each is followed by the file's line and what points to the word.
+        """
+        lines: list[str] = []
+        for problem in self.problems[:most]:
+            lines.append(str(problem))
+            if excerpts:
+                lines += problem.excerpt
         if (others := len(self.problems) - most) > 0:
             lines.append(f"{self.problems[most].file}: {others} more; put these right first")
         return lines
@@ -50,16 +65,24 @@ class RefusedError(Exception):
     """A value is refused, in words; whoever reads the statement adds file and line."""
 
 
+class LeftOutError(Exception):
+    """A line says what vipbus leaves out, and is left out with it; whoever reads it warns."""
+
+
 class Report:
     """Collects errors and warnings while a file is read."""
 
     def __init__(self) -> None:
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.texts: dict[str, str] = {}
+        """The files that were read, so that an error can show its line."""
+        self.uses: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        """Where the lines of a definition were put in, by the place at which they are written."""
 
-    def error(self, file: str, line: int, text: str) -> None:
-        """Note an error."""
-        self.errors.append(Problem(file, line, text))
+    def error(self, file: str, line: int, text: str, *, whole: bool = False) -> None:
+        """Note an error; ``whole`` where no line of the file is to blame for it."""
+        self.errors.append(Problem(file, line, text, whole=whole))
 
     def warning(self, file: str, line: int, text: str) -> None:
         """Note a warning: the file is accepted, and means what the text says."""
@@ -72,7 +95,12 @@ class Report:
             ConfigError: there are errors.
         """
         if self.errors:
-            raise ConfigError(self.errors)
+            from config_service.excerpts import located  # noqa: PLC0415  # only for a file with an error
+
+            raise ConfigError(located(self.errors, self.texts, self.uses))
+
+
+Places = Mapping[tuple[str, int], list[tuple[str, int]]]
 
 
 def quoted(word: str) -> str:

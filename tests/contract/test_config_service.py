@@ -280,7 +280,7 @@ def test_the_command_reloads_and_answers(service: Run) -> None:
         one.file.write_text(CHANGED.replace("weight 5", "weight many"))
         refused = await one.reload()
         assert (refused.accepted, refused.revisions) == (False, (("r1", 2),))
-        assert refused.reason.startswith(f"{one.file}:10: weight: 'many' is no whole number")
+        assert refused.reason.startswith(f"{one.file}:10:16: weight: 'many' is no whole number")
         with pytest.raises(RefusedError, match="router 'r9' is not served here; there is r1"):
             await one.reload("r9")
         with pytest.raises(RefusedError):
@@ -363,9 +363,12 @@ def test_a_password_that_cannot_be_kept_is_refused(service: Run, tmp_path: Path)
     [
         (
             GOOD.replace("weight 1", "wieght 1", 1).encode(),
-            ":10: unknown keyword 'wieght' in real_server; did",
+            ":10:9: unknown keyword 'wieght' in real_server; did",
         ),
-        (GOOD[: len(GOOD) // 2].encode(), ":6: the block of 'virtual_server 10.9.0.100 80' is never closed"),
+        (
+            GOOD[: len(GOOD) // 2].encode(),
+            ":6:1: the block of 'virtual_server 10.9.0.100 80' is never closed",
+        ),
         (bytes(range(256)) * 16, ":2: byte 0x80 is not UTF-8"),
         (b"", ":1: the file is empty"),
     ],
@@ -523,7 +526,7 @@ def test_one_process_serves_several_routers(service: Run) -> None:
         one.file.write_text(CHANGED)
         result = await one.reload()
         assert (result.accepted, result.revisions) == (False, (("r1", 2), ("r2", 1), ("R3", 1)))
-        assert result.reason.startswith(f"{other}:1: unknown keyword 'noise'")
+        assert result.reason.startswith(f"{other}:1:1: unknown keyword 'noise'")
         named.write_text("global_defs {\n    router_id R4\n}\n" + GOOD)
         result = await one.reload("R3")
         assert result.reason.startswith(f"{named}:1: router_id is R4 now and was R3; restart")

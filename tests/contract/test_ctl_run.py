@@ -184,7 +184,7 @@ def test_a_router_lives_is_hurt_and_leaves(router: Router) -> None:
     router.file.write_text("nonsense {\n")
     refused = router.vipbus("config", "reload")
     assert refused.returncode == 2
-    assert f"{router.file}:1: " in refused.stderr
+    assert f"{router.file}:1:1: " in refused.stderr
     assert router.status().routers[0].revision == 2
 
     # it leaves: the address first, then everything else
@@ -204,7 +204,7 @@ def test_a_wrong_file_ends_it_with_its_line(router: Router) -> None:
         sys.executable, "-m", "ctl", "run", "-f", str(router.file), "--state-dir", str(router.state_dir)
     )
     assert run.wait(20) == 2
-    assert f"{router.file}:2: " in router.log.read_text()
+    assert f"{router.file}:2:5: " in router.log.read_text()
     assert not any(
         (router.state_dir / name).exists() for name in ("supervisor.json", "vrrp-agent.state.json")
     )

@@ -410,7 +410,7 @@ def test_the_checks_of_a_file_need_no_bus(tmp_path: Path) -> None:
     told = vipbus("probe", "10.9.0.1:80", "-f", str(file))
     assert (told.returncode, told.stdout) == (2, "")
     first, *more, last = told.stderr.splitlines()
-    assert first.startswith(f"{file}:2: ")
+    assert first.startswith(f"{file}:2:9: ")
     assert more
     assert last == f"vipbus probe: nothing was tried: {file} is refused"
     told = vipbus("probe", "10.9.0.1:80", "-f", str(tmp_path / "none"))

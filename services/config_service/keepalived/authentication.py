@@ -18,8 +18,8 @@ _KEY: Final = range(32, 65)
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _LEAST_WINDOW: Final = 5.0
 _AH: Final = (
-    "AH is keepalived's and left out of vipbus on purpose: it is gone from VRRP since RFC 3768 and was never "
-    "more than MD5; write auth_hmac, or auth_type PASS"
+    "AH is left out of vipbus on purpose: it is gone from VRRP since RFC 3768 and was never more than MD5; "
+    "this instance runs without authentication, and its peers must, too; write auth_hmac, or auth_type PASS"
 )
 
 
@@ -44,11 +44,10 @@ class HmacDraft(Draft):
         self.mode: Literal["strict", "permissive"] = "strict"
 
 
-def _auth_type(draft: PasswordDraft, statement: Statement, _report: Report) -> None:
-    word = statement.arguments[0]
-    if word == "AH":
-        raise RefusedError(_AH)
-    draft.kind = values.choice(word, ("PASS",))
+def _auth_type(draft: PasswordDraft, statement: Statement, report: Report) -> None:
+    draft.kind = values.choice(statement.arguments[0], ("PASS", "AH"))
+    if draft.kind == "AH":
+        report.warning(statement.file, statement.line, f"auth_type: {_AH}")
 
 
 def _auth_pass(draft: PasswordDraft, statement: Statement, report: Report) -> None:
@@ -67,7 +66,7 @@ AUTHENTICATION: Final = declare(
     Table(
         "authentication",
         {
-            "auth_type": Keyword("auth_type PASS", _auth_type),
+            "auth_type": Keyword("auth_type PASS|AH", _auth_type),
             "auth_pass": Keyword("auth_pass PASSWORD", _auth_pass),
         },
         secret=True,
@@ -137,7 +136,7 @@ def compile_password(
 ) -> str | None:
     """Give the reference of version 2's password; None where there is none, or it does not count."""
     found = draft.password
-    if found is None:
+    if found is None or found.kind == "AH":
         return None
     why = ""
     if draft.hmac is not None:

@@ -60,12 +60,18 @@ def compile_text(text: str, file: str, router: str | None, hostname: str, outsid
         ConfigError: it is refused; all that is wrong, as far as could be read.
     """
     report = Report()
+    report.texts[file] = text
     statements = parse(text, file, report)
     report.raise_errors()  # with a brace missing, whatever else could be said would be wrong
     draft = read_file(statements, file, outside.names, report)
     name = router_name(router, draft.globals.router_id, hostname)
     if not name.isprintable():
-        report.error(file, 1, f"the router's name {name!r} has a control character; choose another --router")
+        report.error(
+            file,
+            1,
+            f"the router's name {name!r} has a control character; choose another --router",
+            whole=True,
+        )
     entities = _compile(draft, name, hostname, outside, report)
     report.raise_errors()
     if not text.endswith("\n"):
@@ -99,5 +105,6 @@ def _compile(
             draft.statement.file,
             1,
             "there is no vrrp_instance and no virtual_server with a pool in it; was the file cut off?",
+            whole=True,
         )
     return entities

@@ -7,7 +7,7 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from config_service.keepalived import fields, values
+from config_service.keepalived import fields, left_out, values
 from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword
@@ -96,7 +96,7 @@ KEYWORDS: Final[dict[str, Keyword[ElectionDraft]]] = {
     "thread_timer_expired": Keyword(
         "thread_timer_expired [PRIORITY]", _timer_expired_backup, least=0, same_as="timer_expired_backup"
     ),
-    "skip_check_adv_addr": fields.without_effect("skip_check_adv_addr"),
+    "skip_check_adv_addr": fields.without_effect("skip_check_adv_addr", left_out.COMPARED),
 }
 
 

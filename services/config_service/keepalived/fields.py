@@ -92,11 +92,10 @@ def word(
     return Keyword(f"{keyword} {what}", read, same_as=same_as)
 
 
-def without_effect(keyword: str, why: str = "") -> Keyword[Any]:
-    """Make a keyword that is taken and means nothing here; with ``why`` it is a warning that says so."""
+def without_effect(keyword: str, why: str) -> Keyword[Any]:
+    """Make a keyword that is taken and means nothing here: a warning says why."""
 
     def read(_part: Any, statement: Statement, report: Report) -> None:
-        if why:
-            report.warning(statement.file, statement.line, f"{keyword} has no effect here: {why}")
+        report.warning(statement.file, statement.line, f"{keyword} has no effect here: {why}")
 
-    return Keyword(f"{keyword} ...", read, least=0, most=_MANY, repeats=True)
+    return Keyword(f"{keyword} ...", read, least=0, most=_MANY, repeats=True, idle=why)

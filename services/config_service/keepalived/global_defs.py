@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from config_service.keepalived import fields, garp, ipvs_globals, left_out, mail, not_yet, programs, values
+from config_service.keepalived import fields, garp, ipvs_globals, left_out, mail, programs, values
 from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.programs import ProgramLine
@@ -129,50 +129,42 @@ SETTINGS: Final[dict[str, Keyword[Any]]] = {
 }
 
 WITHOUT_EFFECT: Final[dict[str, Keyword[Any]]] = {
-    **{
-        word: fields.without_effect(word)
-        for word in (
-            "vrrp_skip_check_adv_addr",  # the list is compared only to tell of a difference
-            "nftables",
-            "nftables_priority",
-            "nftables_counters",
-            "nftables_ifindex",
-            "disable_local_igmp",
-            "max_auto_priority",  # the loop has real-time priority from the start
-            "min_auto_priority_delay",
-            "tmp_config_directory",
-            "config_save_dir",
-            "process_names",
-            "process_name",
-            "vrrp_process_name",
-            "checker_process_name",
-            "bfd_process_name",
-            "vmac_addr_prefix",
-            "vrrp_netlink_cmd_rcv_bufs",
-            "vrrp_netlink_cmd_rcv_bufs_force",
-            "vrrp_netlink_monitor_rcv_bufs",
-            "vrrp_netlink_monitor_rcv_bufs_force",
-            "lvs_netlink_cmd_rcv_bufs",
-            "lvs_netlink_cmd_rcv_bufs_force",
-            "lvs_netlink_monitor_rcv_bufs",
-            "lvs_netlink_monitor_rcv_bufs_force",
-            "process_monitor_rcv_bufs",
-            "process_monitor_rcv_bufs_force",
-            "vrrp_rx_bufs_policy",
-            "vrrp_rx_bufs_multiplier",
-            "reload_check_config",  # every file is checked whole before any of it is taken
-            "data_use_instance",
-            "json_version",
-            "state_dump_file",
-            "stats_dump_file",
-            "json_dump_file",
-        )
-    },
-    "checker_log_all_failures": fields.without_effect(
-        "checker_log_all_failures", "a verdict names the last cause, and vipbus probe shows each attempt"
-    ),
-    "vrrp_iptables": fields.without_effect("vrrp_iptables", _NFTABLES),
-    "vrrp_ipsets": fields.without_effect("vrrp_ipsets", _NFTABLES),
+    word: fields.without_effect(word, why)
+    for words, why in (
+        ("vrrp_skip_check_adv_addr", left_out.COMPARED),
+        ("nftables nftables_priority nftables_counters nftables_ifindex", _NFTABLES),
+        ("vrrp_iptables vrrp_ipsets", _NFTABLES),
+        ("disable_local_igmp", "its joins go out where the instance's own packets do"),
+        (
+            "max_auto_priority min_auto_priority_delay",
+            "the agent has real-time priority from the start; vrrp_rt_priority says which",
+        ),
+        ("tmp_config_directory config_save_dir", "every revision is on the bus, and no copy is written"),
+        (
+            "process_names process_name vrrp_process_name checker_process_name bfd_process_name",
+            "each process has its service's name",
+        ),
+        ("vmac_addr_prefix", "vmac_prefix begins the names of all these devices"),
+        (
+            (
+                "vrrp_netlink_cmd_rcv_bufs vrrp_netlink_cmd_rcv_bufs_force vrrp_netlink_monitor_rcv_bufs "
+                "vrrp_netlink_monitor_rcv_bufs_force lvs_netlink_cmd_rcv_bufs lvs_netlink_cmd_rcv_bufs_force "
+                "lvs_netlink_monitor_rcv_bufs lvs_netlink_monitor_rcv_bufs_force process_monitor_rcv_bufs "
+                "process_monitor_rcv_bufs_force vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier"
+            ),
+            left_out.BUFFERS,
+        ),
+        ("reload_check_config", "every file is checked whole before any of it is taken"),
+        (
+            "data_use_instance json_version state_dump_file stats_dump_file json_dump_file",
+            "there is no dump; vipbus status --json and the bus have all states",
+        ),
+        (
+            "checker_log_all_failures",
+            "a verdict names the last cause, and vipbus probe shows each attempt",
+        ),
+    )
+    for word in words.split()
 }
 
 
@@ -192,7 +184,6 @@ GLOBAL_DEFS: Final = declare(
             **within(lambda draft: draft.ipvs, ipvs_globals.KEYWORDS),
             **WITHOUT_EFFECT,
         },
-        not_yet.GLOBAL_DEFS,
         left_out.GLOBAL_DEFS,
     )
 )

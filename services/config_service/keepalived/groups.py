@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from config_service.keepalived import fields, not_yet, notify, tracking, values
+from config_service.keepalived import fields, left_out, notify, tracking, values
 from config_service.keepalived.instance import InstanceDraft
 from config_service.keepalived.notify import NotifyDraft
 from config_service.keepalived.parser import Statement
@@ -54,7 +54,7 @@ SYNC_GROUP: Final = declare(
             "sync_group_tracking_weight": fields.flag("sync_group_tracking_weight", "member_weights"),
             "global_tracking": fields.flag("global_tracking", "member_weights"),
         },
-        not_yet.SYNC_GROUP,
+        left_out.SYNC_GROUP,
     )
 )
 

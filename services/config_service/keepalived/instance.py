@@ -11,7 +11,6 @@ from config_service.keepalived import (
     fields,
     garp,
     left_out,
-    not_yet,
     notify,
     tracking,
     transport,
@@ -117,7 +116,6 @@ VRRP_INSTANCE: Final = declare(
             ),
             "debug": Keyword("debug 0-4", _debug),
         },
-        not_yet.VRRP_INSTANCE,
         left_out.VRRP_INSTANCE,
     )
 )

@@ -127,5 +127,7 @@ KEYWORDS: Final[dict[str, Keyword[Any]]] = {
     "lvs_notify_fifo_script": programs.keyword("lvs_notify_fifo_script", "fifo_script"),
     "rs_init_notifies": fields.boolean("rs_init_notifies", "initial_notifies"),
     "smtp_alert_checker": mail.NO_POOL_MAIL,
-    "no_checker_emails": fields.without_effect("no_checker_emails"),  # there is none
+    "no_checker_emails": fields.without_effect(
+        "no_checker_emails", "mail about pools is left out of vipbus, so there is none"
+    ),
 }

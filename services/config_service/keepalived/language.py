@@ -12,7 +12,6 @@ from config_service.keepalived import (
     instance,
     left_out,
     lvs,
-    not_yet,
     ssl,
     static,
     trackers,
@@ -158,7 +157,6 @@ TOP: Final = declare(
                 repeats=True,
             ),
         },
-        not_yet.TOP,
         left_out.TOP,
     )
 )

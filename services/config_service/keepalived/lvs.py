@@ -9,7 +9,6 @@ from config_service.keepalived import (
     forwarding,
     left_out,
     mail,
-    not_yet,
     programs,
     scheduling,
     values,
@@ -148,7 +147,7 @@ REAL_SERVER: Final = declare(
             "PING_CHECK": checker("PING_CHECK", tcp.PingDraft, tcp.PING_CHECK),
             "FILE_CHECK": checker("FILE_CHECK", file.FileDraft, file.FILE_CHECK),
         },
-        not_yet.REAL_SERVER,
+        left_out.REAL_SERVER,
     )
 )
 

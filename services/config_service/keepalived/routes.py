@@ -13,14 +13,17 @@ from config_service.keepalived.metrics import METRICS, metric
 from config_service.keepalived.options import Option
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import LeftOutError, RefusedError, Report
 from vipbus.contracts import Family, NextHop, VirtualRoute
 from vipbus.contracts.vrrp_objects import RouteKind
 
 _USAGE: Final = "[TYPE] ADDRESS[/LENGTH] [via ADDRESS] [dev IF] [src ADDRESS] [table TABLE] ..."
 _KINDS: Final = get_args(RouteKind)
 _WITHOUT_WAY: Final = ("throw", "unreachable", "prohibit", "blackhole")
-_NOT_YET: Final = ("encap", "expires", "realms", "as", "vrf", "ttl-propagate", "congctl", "nat")
+_LEFT_OUT: Final = ("expires", "realms", "ttl-propagate", "congctl")
+"""With one word after them; the route is what it is without."""
+_OTHER_ROUTES: Final = ("encap", "as", "vrf", "nat")
+"""Without them it would be another route: the line goes with the word."""
 _PREFERENCES: Final = ("low", "medium", "high")
 
 
@@ -97,8 +100,8 @@ def read_route(statement: Statement, names: Names, report: Report, *, static: bo
             if word not in ("nexthop", "or"):
                 words.once(_ALIASES.get(word, word))
             option(draft, words, names)
-        elif word in _NOT_YET:
-            raise RefusedError(f"{quoted(word)} of a route is not supported by vipbus yet; remove it")
+        elif word in _LEFT_OUT or word in _OTHER_ROUTES:
+            _leave_out(word, words, statement, report)
         elif draft.destination:
             raise unknown(word, "a route", _USAGE)
         else:
@@ -109,6 +112,19 @@ def read_route(statement: Statement, names: Names, report: Report, *, static: bo
             statement.file, statement.line, "append has no effect here: a route that is there is left alone"
         )
     return draft
+
+
+def _leave_out(word: str, words: Words, statement: Statement, report: Report) -> None:
+    """Warn of an option that vipbus goes without.
+
+    Raises:
+        LeftOutError: without it, it would be another route.
+    """
+    what = f"{word} of a route is left out of vipbus"
+    if word in _OTHER_ROUTES:
+        raise LeftOutError(f"{what}, and this route with it; set it by ip route")
+    words.argument(word, "a value")
+    report.warning(statement.file, statement.line, f"{what}; the route is set without")
 
 
 def _check(draft: RouteDraft) -> None:

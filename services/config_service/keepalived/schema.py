@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.values import near
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import LeftOutError, RefusedError, Report, quoted
 
 
 class Draft:
@@ -52,6 +52,8 @@ class Keyword(Generic[D]):
     """True: every further one adds to the first."""
     same_as: str = ""
     """Another spelling of this keyword: only one of both may be given."""
+    idle: str = ""
+    """Why it has no effect here; each use of it is a warning that says so. Empty: it has one."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,21 @@ class Table(Generic[D]):
 
     name: str
     keywords: Mapping[str, Keyword[D]]
-    not_yet: frozenset[str] = field(default_factory=frozenset)
-    """Keywords that keepalived has here and vipbus not yet."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Keywords that vipbus will not have, and why."""
+    """Keywords of keepalived that vipbus goes without, and why; what stands in their blocks is skipped."""
     secret: bool = False
     """True: a word in here may be a password that lost its keyword; no message repeats it."""
 
 
+TABLES: Final[list[Table[Any]]] = []
+"""Every block of the language."""
 HOMES: Final[dict[str, list[str]]] = {}
 """In which blocks each keyword is at home; every table enters itself through `declare`."""
 
 
 def declare(table: Table[D]) -> Table[D]:
     """Make a table's keywords known to the messages about others."""
+    TABLES.append(table)
     for keyword in table.keywords:
         HOMES.setdefault(keyword, []).append(table.name)
     return table
@@ -94,6 +97,7 @@ def within(part: Callable[[B], D], keywords: Mapping[str, Keyword[D]]) -> dict[s
             block=keyword.block,
             repeats=keyword.repeats,
             same_as=keyword.same_as,
+            idle=keyword.idle,
         )
 
     return {name: enter(keyword) for name, keyword in keywords.items()}
@@ -106,6 +110,8 @@ def each_line(statement: Statement, report: Report, read: Callable[[Statement], 
             if line.block is not None:
                 raise RefusedError(f"a line of {statement.keyword} takes no block; remove the braces")
             read(line)
+        except LeftOutError as error:
+            report.warning(line.file, line.line, str(error))
         except RefusedError as error:
             report.error(line.file, line.line, str(error))
 
@@ -158,17 +164,17 @@ def _arguments(count: int) -> str:
 def _report_unknown(statement: Statement, table: Table[Any], report: Report) -> None:
     word = statement.keyword
     where = f"in {table.name}" if table.name else "at the top of the file"
+    if why := table.left_out.get(word):
+        report.warning(
+            statement.file, statement.line, f"{word} {where} is left out of vipbus on purpose: {why}"
+        )
+        return
     if table.secret:
         text = f"this is no line of {table.name}; there are {' '.join(table.keywords)}"
-    elif why := table.left_out.get(word):
-        text = f"{quoted(word)} {where} is keepalived's and left out of vipbus on purpose: {why}; remove it"
-    elif word in table.not_yet:
-        text = f"{quoted(word)} {where} is keepalived's, but vipbus does not support it yet; remove it"
     elif homes := HOMES.get(word):
         belongs = ", ".join(f"in {home}" if home else "at the top of the file" for home in homes)
         text = f"{quoted(word)} does not belong {where} but {belongs}; is a brace missing or misplaced?"
     else:
-        known = (*table.keywords, *table.not_yet, *table.left_out)
-        advice = near(word, table.keywords) or near(word, known) or "; remove it"
+        advice = near(word, table.keywords) or near(word, table.left_out) or "; remove it"
         text = f"unknown keyword {quoted(word)} {where}{advice}"
     report.error(statement.file, statement.line, text)

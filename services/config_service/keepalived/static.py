@@ -99,11 +99,13 @@ class Followers:
             single = next(iter(members)) if len(members) == 1 else None
             self._found[draft.name] = single or sync.get(members)
             if len(members) > 1 and members not in sync:
-                report.error(
+                first = draft.members[0][0]
+                self._found[draft.name] = first
+                report.warning(
                     file,
                     line,
                     f"track_group {quoted(draft.name)} names several instances that are no vrrp_sync_group; "
-                    "vipbus does not support that yet: name one, or make them a vrrp_sync_group",
+                    f"only {first} follows it here: make them a vrrp_sync_group",
                 )
 
     def of(self, name: str | None, statement: Statement) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from config_service.keepalived import fields, values
+from config_service.keepalived import fields, left_out, values
 from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, each_line
@@ -93,7 +93,7 @@ KEYWORDS: Final[dict[str, Keyword[Any]]] = {
     "unicast_fault_no_peer": fields.flag("unicast_fault_no_peer", "fault_no_peer"),
     "v3_checksum_as_v2": fields.boolean("v3_checksum_as_v2", "checksum_as_v2"),
     "old_unicast_checksum": fields.without_effect("old_unicast_checksum", _OLD_CHECKSUM),
-    "kernel_rx_buf_size": fields.without_effect("kernel_rx_buf_size"),
+    "kernel_rx_buf_size": fields.without_effect("kernel_rx_buf_size", left_out.BUFFERS),
 }
 
 

@@ -31,7 +31,13 @@ class VirtualMacDraft:
         self.each_address = False
 
 
-def _use_vmac(draft: VirtualMacDraft, statement: Statement, _report: Report) -> None:
+def _left_out(statement: Statement, report: Report, what: str, instead: str) -> None:
+    report.warning(
+        statement.file, statement.line, f"{statement.keyword}: {what} is left out of vipbus; {instead}"
+    )
+
+
+def _use_vmac(draft: VirtualMacDraft, statement: Statement, report: Report) -> None:
     draft.kind = "macvlan"
     words = Words(statement.arguments)
     while words:
@@ -39,7 +45,9 @@ def _use_vmac(draft: VirtualMacDraft, statement: Statement, _report: Report) -> 
         if word == "netlink_notify_msg":
             continue  # the link is watched anyway
         if word == "group":
-            raise RefusedError("group of the new interface is not supported by vipbus yet; remove it")
+            said = words.argument("group", "a group of interfaces")
+            _left_out(statement, report, f"group {quoted(said)}", "the new device is in the default group")
+            continue
         if word == "name":
             word = words.argument("name", "an interface")
         elif _LOOKS_LIKE_MAC.fullmatch(word) is not None:
@@ -50,13 +58,18 @@ def _use_vmac(draft: VirtualMacDraft, statement: Statement, _report: Report) -> 
         draft.name = values.interface(word)
 
 
-def _use_ipvlan(draft: VirtualMacDraft, statement: Statement, _report: Report) -> None:
+def _use_ipvlan(draft: VirtualMacDraft, statement: Statement, report: Report) -> None:
     draft.kind = "ipvlan"
     words = Words(statement.arguments)
     while words:
         word = words.take()
-        if word in ("private", "vepa", "group"):
-            raise RefusedError(f"{quoted(word)} is not supported by vipbus yet, bridge is; remove it")
+        if word == "group":
+            said = words.argument("group", "a group of interfaces")
+            _left_out(statement, report, f"group {quoted(said)}", "the new device is in the default group")
+            continue
+        if word in ("private", "vepa"):
+            _left_out(statement, report, word, "the new device is in mode bridge")
+            continue
         if word == "bridge":
             continue
         address, slash, length = word.partition("/")

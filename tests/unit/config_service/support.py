@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def errors(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         compiled(text)
     assert all(str(problem).startswith("x.conf:") for problem in caught.value.problems)
-    return [line.removeprefix("x.conf:") for line in caught.value.lines()]
+    return [re.sub(r"^x\.conf:(\d+)(?::\d+)?:", r"\1:", line) for line in caught.value.lines()]
 
 
 def warnings(text: str) -> list[str]:

@@ -173,13 +173,6 @@ def test_a_key_file_without_a_text(tmp_path: Path) -> None:
     assert said.endswith(" holds no text; write hex:DIGITS into it")
 
 
-def test_ah_is_left_out_on_purpose() -> None:
-    (said,) = errors(instance("authentication { auth_type AH", "auth_pass Geheim }"))
-    assert said.startswith(
-        "2: auth_type: AH is keepalived's and left out of vipbus on purpose: it is gone from"
-    )
-
-
 def _places() -> list[str]:
     """Files with a password in every wrong place that a hurried hand may put it."""
     block = ["authentication {", "auth_type PASS", "auth_pass Geheim", "}"]

@@ -41,9 +41,10 @@ def test_every_error_is_a_line(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["check", str(file)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    first, second = err.splitlines()
-    assert first.startswith(f"{file}:2: lb_algo: 'x' is none of rr ")
-    assert second == f"{file}:3: unknown keyword 'foo' in virtual_server; remove it"
+    first, line, pointer, second, *_ = err.splitlines()
+    assert first.startswith(f"{file}:2:9: lb_algo: 'x' is none of rr ")
+    assert (line, pointer) == ("    lb_algo x", "            ^")
+    assert second == f"{file}:3:1: unknown keyword 'foo' in virtual_server; remove it"
 
 
 @pytest.mark.parametrize(("options", "name"), [((), "lb-a"), (("--router", "other"), "other")])
@@ -75,5 +76,7 @@ def test_as_a_process(file: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"{file}:1: the block of 'vrrp_instance A' is never closed; add '}}' (or was the file cut off?)\n"
+        f"{file}:1:1: the block of 'vrrp_instance A' is never closed; add '}}' (or was the file cut off?)\n"
+        "    vrrp_instance A {\n"
+        "    ^^^^^^^^^^^^^^^\n"
     )

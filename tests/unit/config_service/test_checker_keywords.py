@@ -141,7 +141,6 @@ def test_knobs(checker: str, line: str, error: str) -> None:
             "8: weight: 'backwards' is none of reverse noreverse",
         ),
         ("FILE_CHECK", "track_file f\ndelay_loop 5", "8: 'delay_loop' does not belong in FILE_CHECK but in"),
-        ("BFD_CHECK", "name x", "3: 'BFD_CHECK' in real_server is keepalived's, but vipbus does not support"),
     ],
 )
 def test_errors(checker: str, lines: str, error: str) -> None:
@@ -172,10 +171,6 @@ def test_errors_around_the_checkers(line: str, error: str) -> None:
     ("text", "error"),
     [
         ("certificate x", "certificate: 'x' is no absolute path; begin it with /"),
-        (
-            "password hunter2",
-            "'password' in SSL is keepalived's and left out of vipbus on purpose: no password",
-        ),
         ("verify on", "unknown keyword 'verify' in SSL; remove it"),
     ],
 )

@@ -74,6 +74,7 @@ def test_what_has_no_effect_is_told() -> None:
     said = [f"{one.line}: {one.text}" for one in compiled(TABLE).warnings]
     starts = [
         "10: smtp_alert_checker has no effect here: mail about pools is left out of vipbus; vipbus events",
+        "11: no_checker_emails has no effect here: mail about pools is left out of vipbus, so there is none",
         "48: ha_suspend has no effect here: a firewall mark has no address to wait for",
         "57: smtp_alert has no effect here: mail about pools",
         "58: snmp_name has no effect here: numbers are read as Prometheus metrics",

@@ -20,7 +20,7 @@ from tests.unit.config_service.test_every_checker import CHECKS
 from tests.unit.config_service.test_every_keyword import FULL
 from vipbus.contracts import Entity
 
-_LINE = re.compile(r"x\.conf:[1-9][0-9]*: [^\n]+")
+_LINE = re.compile(r"x\.conf:[1-9][0-9]*(?::[1-9][0-9]*)?: [^\n]+")
 _TOKEN = re.compile(r"[{}]|[^\s{}]+")
 
 
@@ -31,6 +31,10 @@ def judged(text: str) -> Configuration | list[str]:
     except ConfigError as error:
         lines = error.lines()
         assert lines
+        for problem in error.problems:
+            for shown in problem.excerpt:
+                assert shown.isprintable()
+                assert len(shown) <= 110
         assert all(_LINE.fullmatch(line) or line.endswith("; put these right first") for line in lines)
         numbers = [int(line.split(":")[1]) for line in lines if _LINE.fullmatch(line)]
         assert numbers == sorted(numbers)
@@ -185,11 +189,14 @@ def test_every_line_of_the_whole_language_removed_or_doubled(text: str) -> None:
         (b"global_defs {\n\xff\n", "x.conf:2: byte 0xff is not UTF-8"),
         (b"\xef\xbb\xbfglobal_defs {\n}\n", "x.conf:1: the file begins with a byte order mark"),
         ("global_defs {\n}\n".encode("utf-16"), "x.conf:1: byte 0xff is not UTF-8"),
-        (b"global_defs {\n\x00\n}\n", "x.conf:2: control character U+0000"),
-        (b"\x00" * 4096, "x.conf:1: control character U+0000"),
-        (b"a " * 100_000, "x.conf:1: unknown keyword 'a' at the top of the file; remove it"),
-        (b"{" * 100_000, "x.conf:1: '{' without a keyword before it"),
-        (b"x" * 1_000_000, "x.conf:1: unknown keyword '" + "x" * 60 + "...' at the top of the file; remove"),
+        (b"global_defs {\n\x00\n}\n", "x.conf:2:1: control character U+0000"),
+        (b"\x00" * 4096, "x.conf:1:1: control character U+0000"),
+        (b"a " * 100_000, "x.conf:1:1: unknown keyword 'a' at the top of the file; remove it"),
+        (b"{" * 100_000, "x.conf:1:1: '{' without a keyword before it"),
+        (
+            b"x" * 1_000_000,
+            "x.conf:1:1: unknown keyword '" + "x" * 60 + "...' at the top of the file; remove",
+        ),
     ],
 )
 def test_files_that_are_none(tmp_path: Path, body: bytes, error: str) -> None:

@@ -51,8 +51,6 @@ from vipbus.contracts import (
         ("vrrp_notify_fifo /run/f", "vrrp_notify_fifo", Fifo(path="/run/f")),
         ("fifo_write_vrrp_states_on_reload", "fifo_states_on_reload", True),
         ("log_unknown_vrids", "log_unknown_vrids", True),
-        ("max_auto_priority 5", "rt_priority", None),
-        ("vrrp_rx_bufs_policy MTU", "nice", None),
     ],
 )
 def test_settings(line: str, field: str, value: object) -> None:
@@ -88,14 +86,6 @@ def test_the_default_settings_stand_beside_any_instance() -> None:
         ("notification_email { a,b }", "'a,b' is no mail address"),
         ("notification_email_from '<a>'", "notification_email_from: '<a>' is no mail address"),
         ("vrrp_garp_interval 0", "vrrp_garp_interval: '0' is no number of seconds from 0.000001"),
-        (
-            "bfd_priority 5",
-            "'bfd_priority' in global_defs is keepalived's, but vipbus does not support it yet",
-        ),
-        (
-            "enable_snmp_vrrp",
-            "'enable_snmp_vrrp' in global_defs is keepalived's and left out of vipbus on purpose",
-        ),
     ],
 )
 def test_global_errors(line: str, error: str) -> None:
@@ -232,10 +222,6 @@ def test_who_follows_a_static_address(groups: str, follower: str) -> None:
         (
             "track_group T { group { A } }\ntrack_group T { group { B } }",
             "2: track_group 'T' is already on line 1",
-        ),
-        (
-            "track_group T { group { A B } }",
-            "1: track_group 'T' names several instances that are no vrrp_sync_group",
         ),
     ],
 )

@@ -200,7 +200,6 @@ def test_virtual_server_errors(lines: str, error: str) -> None:
         ("notify_up", '3: notify_up is written "notify_up COMMAND [USER [GROUP]]"'),
         ("notify_up /bin/true 0", "3: notify_up: '0' is no name of a user or group"),
         ("lvs_method TUN type gue", "3: lvs_method: a gue tunnel has no port"),
-        ("BFD_CHECK { }", "3: 'BFD_CHECK' in real_server is keepalived's, but vipbus does not support it"),
     ],
 )
 def test_real_server_errors(line: str, error: str) -> None:
@@ -501,21 +500,12 @@ def test_settings(line: str, field: str, value: object) -> None:
         ("lvs_timeouts sctp 5", "2: lvs_timeouts: 'sctp' is none of tcp tcpfin udp"),
         ("lvs_flush_on_stop vs", "2: lvs_flush_on_stop: 'vs' is none of VS; did you mean 'VS'?"),
         ("lvs_notify_fifo fifo", "2: lvs_notify_fifo: 'fifo' is no absolute path; begin it with /"),
-        (
-            "nftables_ipvs",
-            "2: 'nftables_ipvs' in global_defs is keepalived's and left out of vipbus on purpose",
-        ),
         ("rs_init_notifies x", "2: rs_init_notifies: 'x' is none of on off true false yes no"),
     ],
 )
 def test_errors_of_settings(line: str, error: str) -> None:
     (said,) = errors(global_defs(line))
     assert said.startswith(error)
-
-
-def test_another_network_namespace_is_refused() -> None:
-    (said,) = errors("net_namespace_ipvs blue\n" + server())
-    assert said.startswith("1: 'net_namespace_ipvs' at the top of the file is keepalived's and left out of")
 
 
 def test_the_old_form_of_the_id_is_taken() -> None:

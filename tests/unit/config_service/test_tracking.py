@@ -392,10 +392,6 @@ def test_what_both_track_counts_once() -> None:
         (two("track_interface { eth0 }"), "3: eth0 is the interface of A, which follows it by itself"),
         (two("track_script { x }"), "3: there is no vrrp_script 'x'"),
         (
-            two("track_bfd { x }"),
-            "3: 'track_bfd' in vrrp_sync_group is keepalived's, but vipbus does not support",
-        ),
-        (
             two() + "vrrp_sync_group H { group { A B } }\n",
             "15: 'A' is in vrrp_sync_group 'G' on line 1 already",
         ),
