@@ -27,11 +27,18 @@ def main(arguments: Sequence[str]) -> int:
         metavar="[ROUTER=]FILE",
         help="a router's configuration; may be given several times, once a router",
     )
+    parser.add_argument(
+        "-i",
+        "--config-id",
+        metavar="ID",
+        help="what the conditions @ID and @^ID are compared with (default: ROUTER of ROUTER=FILE, else the "
+        "host's name)",
+    )
     options = parser.parse_args(arguments)
     settings = settings_from(options)
 
     async def work(alive: life.Life) -> None:
-        sources = [source(option, settings.router) for option in options.file]
+        sources = [source(option, settings.router, options.config_id) for option in options.file]
         await ConfigService(alive, sources).run()
 
     return life.run("config-service", settings, work, waits_for=WAITS_FOR)

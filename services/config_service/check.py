@@ -19,6 +19,12 @@ def check(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="config-service check", description="Check a configuration file.")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--router", metavar="NAME", help="the router it is for (default: what the file says)")
+    parser.add_argument(
+        "-i",
+        "--config-id",
+        metavar="ID",
+        help="what the conditions @ID and @^ID of the file are compared with (default: the host's name)",
+    )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--print-router", action="store_true", help="on success print only the router's name"
@@ -28,7 +34,7 @@ def check(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        configuration = load(options.file, options.router)
+        configuration = load(options.file, options.router, config_id=options.config_id)
     except ConfigError as error:
         sys.stderr.write("\n".join(error.lines(excerpts=True)) + "\n")
         return EXIT_USAGE

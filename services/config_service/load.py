@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from config_service.keepalived.compile import Configuration, compile_text, router_name
+from config_service.keepalived.expand import Machine
 from config_service.keepalived.iproute2 import Names
 from config_service.keepalived.outside import Outside
 from config_service.native.document import read
@@ -17,7 +20,14 @@ from vipbus.runtime.secrets import Secrets
 from vipbus.runtime.settings import default_router
 
 
-def load(path: Path, router: str | None, secrets: Secrets | None = None) -> Configuration:
+def default_config_id() -> str:
+    """Give what conditions are compared with unless it is said: the first part of the host's name."""
+    return socket.gethostname().partition(".")[0]
+
+
+def load(
+    path: Path, router: str | None, secrets: Secrets | None = None, config_id: str | None = None
+) -> Configuration:
     """Read, validate and compile a file; ``router`` is the name given by option, if any.
 
     A name that ends in ``.toml`` is of the native language, every other of keepalived's.
@@ -27,21 +37,23 @@ def load(path: Path, router: str | None, secrets: Secrets | None = None) -> Conf
     Raises:
         ConfigError: it is refused, with every reason.
     """
-    return compiler(path, router, secrets or Secrets.in_memory())(read_text(path))
+    return compiler(path, router, secrets or Secrets.in_memory(), config_id)(read_text(path))
 
 
 def load_encoded(
-    path: Path, router: str | None, secrets: Secrets, known: Known
+    path: Path, router: str | None, secrets: Secrets, known: Known, config_id: str | None = None
 ) -> tuple[Configuration, Bodies]:
     """As `load`, with every entity encoded; what is ``known`` from the time before is not looked at again.
 
     Raises:
         ConfigError: it is refused, with every reason.
     """
-    return known.read(read_text(path), compiler(path, router, secrets))
+    return known.read(read_text(path), compiler(path, router, secrets, config_id))
 
 
-def compiler(path: Path, router: str | None, secrets: Secrets) -> Callable[[str], Configuration]:
+def compiler(
+    path: Path, router: str | None, secrets: Secrets, config_id: str | None = None
+) -> Callable[[str], Configuration]:
     """Give the function that compiles a file's text; it raises ConfigError."""
 
     def native(text: str) -> Configuration:
@@ -51,7 +63,8 @@ def compiler(path: Path, router: str | None, secrets: Secrets) -> Callable[[str]
         return Configuration(name, file_name(path), entities, tuple(sorted(warnings, key=_line)))
 
     def keepalived(text: str) -> Configuration:
-        outside = Outside(secrets.reference, Names())
+        machine = Machine(default_config_id() if config_id is None else config_id, os.environ, path)
+        outside = Outside(secrets.reference, Names(), machine)
         collects = gc.isenabled()
         gc.disable()  # a large file makes a million objects and no cycles; collecting doubled the time
         try:

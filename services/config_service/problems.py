@@ -77,6 +77,8 @@ class Report:
         self.warnings: list[Problem] = []
         self.texts: dict[str, str] = {}
         """The files that were read, so that an error can show its line."""
+        self.files: list[Path] = []
+        """Those that were included."""
         self.uses: dict[tuple[str, int], list[tuple[str, int]]] = {}
         """Where the lines of a definition were put in, by the place at which they are written."""
 

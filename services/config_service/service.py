@@ -41,6 +41,8 @@ class Source(msgspec.Struct):
     path: Path
     router: str | None
     """The name given by option; None: what the file says at its first good reading."""
+    config_id: str | None = None
+    """What conditions are compared with; None: the host's name."""
     keeper: Keeper | None = None
     refusal: str = ""
     """Why the file was refused when it was last read; empty when it was accepted."""
@@ -49,12 +51,15 @@ class Source(msgspec.Struct):
     known: Known = msgspec.field(default_factory=Known)
 
 
-def source(option: str, router: str | None) -> Source:
-    """Read ``[ROUTER=]FILE``; a path with a slash before its ``=`` is a path."""
+def source(option: str, router: str | None, config_id: str | None = None) -> Source:
+    """Read ``[ROUTER=]FILE``; a path with a slash before its ``=`` is a path.
+
+    The conditions of a router's own file are about that router, unless ``config_id`` says otherwise.
+    """
     name, equals, rest = option.partition("=")
     if equals and name and "/" not in name:
-        return Source(Path(rest), name)
-    return Source(Path(option), router)
+        return Source(Path(rest), name, name if config_id is None else config_id)
+    return Source(Path(option), router, config_id)
 
 
 class ConfigService:
@@ -255,7 +260,7 @@ class ConfigService:
 
 
 def _desired(one: Source, cause: str, secrets: Secrets) -> tuple[Desired, frozenset[str]]:
-    configuration, bodies = load_encoded(one.path, one.router, secrets, one.known)
+    configuration, bodies = load_encoded(one.path, one.router, secrets, one.known, one.config_id)
     for warning in configuration.warnings:
         log.warning("%s:%d: %s", warning.file, warning.line, warning.text)
     return desire(configuration, cause, bodies), configuration.references

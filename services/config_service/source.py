@@ -23,14 +23,14 @@ _ADVICE: Final = {
 }
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, may_be_empty: bool = False) -> str:
     """Read a file whole.
 
     Raises:
         ConfigError: it cannot be read, is no regular file, is empty, too large or not UTF-8.
     """
     body = _read_bytes(path)
-    if not body.strip():
+    if not body.strip() and not may_be_empty:
         raise _refused(path, "the file is empty; was it cut off, or is the path wrong?")
     if body.startswith(b"\xef\xbb\xbf"):
         raise _refused(path, "the file begins with a byte order mark; save it as UTF-8 without one")

@@ -23,6 +23,8 @@ _END: Final = "\n}\n"
 """How such a block ends where nothing is indented; any other is no part of this."""
 _NOT_PLAIN: Final = re.compile(r"[#!\"'\\$~@]|include|MISC_CHECK|FILE_CHECK|notify_|quorum_")
 """What may mean more than the words of the block: quotes, comments, other files, the machine's own state."""
+_DEPENDS: Final = re.compile(r"^[ \t]*(?:[@~]|\$\w+=|include|random_seed)|\$\{", re.MULTILINE)
+"""Around the blocks: what may mean something else though the text is the same, or makes text of its own."""
 
 _COMMENTS: Final = re.compile(r"(?:[ \t]*(?:[#!][\t\x20\x21\x23\x25\x26\x28-\x5b\x5d-\x7d]*)?\n)*")
 """Lines that say nothing, and end where they end: no quote, no backslash."""
@@ -129,6 +131,8 @@ class Known:
         if (
             parts is not None
             and not configuration.warnings
+            and _DEPENDS.search(parts.before) is None
+            and _DEPENDS.search(parts.after) is None
             and len(groups) == len(parts.blocks) > 0
             and all(map(_is_plain, parts.blocks))
         ):

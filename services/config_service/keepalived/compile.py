@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from config_service.keepalived.checkers.common import Surroundings
@@ -23,6 +25,8 @@ class Configuration(msgspec.Struct, frozen=True):
     source: str
     entities: tuple[Entity, ...]
     warnings: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = ()
+    """What the file includes."""
 
     @property
     def summary(self) -> str:
@@ -61,7 +65,7 @@ def compile_text(text: str, file: str, router: str | None, hostname: str, outsid
     """
     report = Report()
     report.texts[file] = text
-    statements = parse(text, file, report)
+    statements = parse(text, file, report, outside.machine)
     report.raise_errors()  # with a brace missing, whatever else could be said would be wrong
     draft = read_file(statements, file, outside.names, report)
     name = router_name(router, draft.globals.router_id, hostname)
@@ -76,7 +80,8 @@ def compile_text(text: str, file: str, router: str | None, hostname: str, outsid
     report.raise_errors()
     if not text.endswith("\n"):
         report.warning(file, text.count("\n") + 1, "the last line has no end; was the file cut off?")
-    return Configuration(name, file, entities, tuple(sorted(report.warnings, key=lambda one: one.line)))
+    warnings = sorted(dict.fromkeys(report.warnings), key=lambda one: (one.file != file, one.file, one.line))
+    return Configuration(name, file, entities, tuple(warnings), tuple(report.files))
 
 
 def _compile(

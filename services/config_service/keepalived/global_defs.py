@@ -168,6 +168,14 @@ WITHOUT_EFFECT: Final[dict[str, Keyword[Any]]] = {
 }
 
 
+def _done_already(_draft: GlobalDraft, _statement: Statement, _report: Report) -> None:
+    """Take what acts on the text that follows it, before there are words (`expand`)."""
+
+
+def _random_seed(_draft: GlobalDraft, statement: Statement, _report: Report) -> None:
+    values.integer(statement.arguments[0], 0, 2**32 - 1)
+
+
 def _router_id(draft: GlobalDraft, statement: Statement, _report: Report) -> None:
     draft.router_id = values.name(statement.arguments[0])
 
@@ -177,6 +185,10 @@ GLOBAL_DEFS: Final = declare(
         "global_defs",
         {
             "router_id": Keyword("router_id NAME", _router_id),
+            "include_check": Keyword(
+                "include_check [[+|-]CHECK ...]", _done_already, least=0, most=8, repeats=True
+            ),
+            "random_seed": Keyword("random_seed NUMBER", _random_seed),
             **within(lambda draft: draft.defaults, DEFAULTS),
             **within(lambda draft: draft.defaults.garp, garp.GLOBAL),
             **within(lambda draft: draft.settings, SETTINGS),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from config_service.problems import RefusedError, Report, may_be_secret, quoted
@@ -28,33 +28,32 @@ Part = str | Brace
 class Line(NamedTuple):
     """The parts of one line, continuation lines included; never without parts."""
 
+    file: str
     number: int
     parts: list[Part]
 
 
 _BRACES: Final = {"{": Brace.OPEN, "}": Brace.CLOSE}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-_HARD: Final = re.compile(r"[^\t\x20-\x7e]|[\"'\\$~]")
+_HARD: Final = re.compile(r"[^\t\x20-\x7e]|[\"'\\]")
 """Whatever needs the scanner; other lines are split at blanks and braces by one regular expression."""
 _COMMENT: Final = re.compile(r"[#!]")
 _EASY: Final = re.compile(r"[{}]|[^ \t{}]+")
-_PARAMETER: Final = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{)")
-_GENERATOR: Final = re.compile(r"~(?:SEQ|LST)\(")
 _ESCAPES: Final = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _OCTAL: Final = re.compile(r"[0-7]{1,3}")
 _HEXADECIMAL: Final = re.compile(r"x([0-9A-Fa-f]{1,2})")
 
 
-def lines(text: str, file: str, report: Report) -> Iterator[Line]:
-    """Split a file's text; what is wrong goes into the report, and the reading goes on with the next line."""
+def lines(pieces: Iterable[tuple[str, int, str]], report: Report) -> Iterator[Line]:
+    """Split lines of file, number and text into words; what is wrong goes into the report."""
     scanner: _Scanner | None = None
-    number = 0
-    for number, raw in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+    file, number = "", 0
+    for file, number, raw in pieces:
         if scanner is None and _HARD.search(raw) is None:
             if parts := _split(raw):
-                yield Line(number, parts)
+                yield Line(file, number, parts)
             continue
-        scanner = scanner or _Scanner(number)
+        scanner = scanner or _Scanner(file, number)
         try:
             if scanner.take(raw):
                 continue
@@ -63,7 +62,7 @@ def lines(text: str, file: str, report: Report) -> Iterator[Line]:
             report.error(file, number, str(error))
             parts = []
         if parts:
-            yield Line(scanner.number, parts)
+            yield Line(scanner.file, scanner.number, parts)
         scanner = None
     if scanner is not None:
         report.error(file, number, "the file ends in the middle of a continued line; was it cut off?")
@@ -81,7 +80,8 @@ def _split(raw: str) -> list[Part]:
 class _Scanner:
     """Reads one line, and those that continue it, character by character."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, file: str, number: int) -> None:
+        self.file = file
         self.number = number
         self.parts: list[Part] = []
         self._word: list[str] | None = None
@@ -106,7 +106,6 @@ class _Scanner:
                     return self._continued(rest)
                 position = self._escape(raw, position + 1)
                 continue
-            _refuse_substitution(raw, position)
             if self._quote:
                 if character == self._quote:
                     self._quote = ""
@@ -172,19 +171,3 @@ class _Scanner:
         if self._word is not None:
             self.parts.append("".join(self._word))
             self._word = None
-
-
-def _refuse_substitution(raw: str, position: int) -> None:
-    """Refuse what keepalived replaces before it reads words, inside quotes too."""
-    character = raw[position]
-    if character == "$" and (found := _PARAMETER.match(raw, position)) is not None:
-        which = "" if may_be_secret(raw) else f" ({found[0]})"
-        raise RefusedError(
-            f"parameter substitution{which} is keepalived's, but vipbus does not support it yet; "
-            "write the value itself"
-        )
-    if character == "~" and (found := _GENERATOR.match(raw, position)) is not None:
-        raise RefusedError(
-            f"{found[0][:-1]} blocks are keepalived's, but vipbus does not support them yet; "
-            "write the lines out"
-        )

@@ -6,10 +6,11 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from config_service.keepalived.expand import Machine
 from config_service.keepalived.iproute2 import Names
 from config_service.problems import RefusedError, quoted
 
@@ -59,5 +60,7 @@ class Outside:
     """Gives the reference that stands for a password or key on the bus (`vipbus.runtime.secrets`)."""
     names: Names
     """iproute2's names of tables, protocols, scopes."""
+    machine: Machine = field(default_factory=Machine)
+    """What conditions, parameters and included files depend on."""
     key_file: Callable[[str], str] = key_file
     program_problem: Callable[[str], str] = program_problem

@@ -1,6 +1,6 @@
 """The blocks of keepalived.conf(5): statements, each with its arguments and perhaps a block of statements.
 
-Knows no keyword but those that act on the text itself (include and conditional lines).
+Knows no keyword: includes, conditions, definitions and sequences are done before there are words (`expand`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from typing import Final
 
 import msgspec
 
-from config_service.keepalived.lexer import Brace, Part, lines
+from config_service.keepalived.expand import Machine, expanded
+from config_service.keepalived.includes import VARIANTS
+from config_service.keepalived.lexer import Brace, Line, lines
+from config_service.keepalived.parameters import TooMuchError
 from config_service.problems import Report, may_be_secret, quoted
 
 DEEPEST: Final = 16
 """Blocks inside blocks; the language itself needs 4."""
-
-_INCLUDES: Final = frozenset(
-    ("include", "include_check", "includea", "includeb", "includem", "includer", "includew")
-)
 
 
 class Statement(msgspec.Struct, frozen=True, gc=False):
@@ -34,17 +33,24 @@ class _Open(msgspec.Struct):
     """A block whose closing brace has not come yet."""
 
     head: list[str]
+    file: str
     line: int
     statements: list[Statement]
 
 
-def parse(text: str, file: str, report: Report) -> tuple[Statement, ...]:
-    """Read a file's text into statements; what is wrong with words or braces goes into the report."""
+def parse(text: str, file: str, report: Report, machine: Machine | None = None) -> tuple[Statement, ...]:
+    """Read a file's text into statements, and that of the files it includes.
+
+    What is wrong with words or braces goes into the report.
+    """
     tree = _Tree(file, report)
-    for number, parts in lines(text, file, report):
-        tree.take(number, parts)
-        if tree.too_deep:
-            break
+    try:
+        for line in lines(expanded(text, file, machine or Machine(), report), report):
+            tree.take(line)
+            if tree.too_deep:
+                break
+    except TooMuchError:
+        return ()  # it is told, and whatever is open is open because of it
     return tree.end()
 
 
@@ -53,29 +59,31 @@ class _Tree:
 
     def __init__(self, file: str, report: Report) -> None:
         self.too_deep = False
-        self._file = file
         self._report = report
-        self._blocks = [_Open([], 1, [])]
+        self._blocks = [_Open([], file, 1, [])]
         self._words: list[str] = []
+        self._file = file
         self._line = 1
 
-    def take(self, number: int, parts: list[Part]) -> None:
+    def take(self, line: Line) -> None:
         """Take a line's parts: the first word after a brace or a line's end begins a statement."""
+        file, number, parts = line
         fresh = True
         for part in parts:
             if self.too_deep:
                 return
             if part is Brace.OPEN:
-                self._open(number)
+                self._open(file, number)
                 fresh = True
             elif part is Brace.CLOSE:
-                self._close(number)
+                self._close(file, number)
                 fresh = True
             else:
                 if fresh:
                     self._end_statement()
-                    _refuse_directive(part, self._file, number, self._report)
-                    self._line, fresh = number, False
+                    if part[:1] == "@" or part in VARIANTS:
+                        _refuse_directive(part, file, number, self._report)
+                    self._file, self._line, fresh = file, number, False
                 self._words.append(part)
 
     def end(self) -> tuple[Statement, ...]:
@@ -83,7 +91,7 @@ class _Tree:
         self._end_statement()
         for block in self._blocks[1:]:
             self._report.error(
-                self._file,
+                block.file,
                 block.line,
                 f"the block of {quoted(_head(block.head))} is never closed; "
                 "add '}' (or was the file cut off?)",
@@ -95,29 +103,26 @@ class _Tree:
             self._blocks[-1].statements.append(Statement(words[0], tuple(words[1:]), self._line, self._file))
             self._words = []
 
-    def _open(self, number: int) -> None:
+    def _open(self, file: str, number: int) -> None:
         if not self._words:
-            self._report.error(
-                self._file, number, "'{' without a keyword before it; name the block or remove it"
-            )
+            self._report.error(file, number, "'{' without a keyword before it; name the block or remove it")
         if len(self._blocks) > DEEPEST and not self.too_deep:
-            self._report.error(self._file, number, f"blocks nested more than {DEEPEST} deep; close some")
+            self._report.error(file, number, f"blocks nested more than {DEEPEST} deep; close some")
             self.too_deep = True
-        self._blocks.append(_Open(self._words, self._line if self._words else number, []))
+        place = (self._file, self._line) if self._words else (file, number)
+        self._blocks.append(_Open(self._words, *place, []))
         self._words = []
 
-    def _close(self, number: int) -> None:
+    def _close(self, file: str, number: int) -> None:
         self._end_statement()
         if len(self._blocks) == 1:
-            self._report.error(
-                self._file, number, "'}' without a block to close; remove it, or open the block"
-            )
+            self._report.error(file, number, "'}' without a block to close; remove it, or open the block")
             return
         block = self._blocks.pop()
         if block.head:  # a block without a keyword was reported where it opened
             self._blocks[-1].statements.append(
                 Statement(
-                    block.head[0], tuple(block.head[1:]), block.line, self._file, tuple(block.statements)
+                    block.head[0], tuple(block.head[1:]), block.line, block.file, tuple(block.statements)
                 )
             )
 
@@ -127,16 +132,7 @@ def _head(words: list[str]) -> str:
 
 
 def _refuse_directive(word: str, file: str, line: int, report: Report) -> None:
-    if word in _INCLUDES:
-        report.error(
-            file,
-            line,
-            f"{word} is keepalived's, but vipbus does not support it yet; put the other file's lines here",
-        )
-    elif word.startswith("@"):
-        report.error(
-            file,
-            line,
-            f"conditional lines ({quoted(word)}) are keepalived's, but vipbus does not support them yet; "
-            "write one file a router",
-        )
+    what = "a condition" if word.startswith("@") else "an include"
+    report.error(
+        file, line, f"{quoted(word)} is {what} only at the beginning of a line; put it on one of its own"
+    )

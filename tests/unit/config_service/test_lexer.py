@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from config_service.keepalived.files import pieces
 from config_service.keepalived.lexer import Brace, Part, lines
 from config_service.problems import Report
 
@@ -12,14 +13,14 @@ OPEN, CLOSE = Brace.OPEN, Brace.CLOSE
 
 def lexed(text: str) -> list[tuple[int, list[Part]]]:
     report = Report()
-    found = [(line.number, line.parts) for line in lines(text, "x.conf", report)]
+    found = [(line.number, line.parts) for line in lines(pieces(text, "x.conf"), report)]
     assert not report.errors
     return found
 
 
 def errors(text: str) -> list[str]:
     report = Report()
-    list(lines(text, "x.conf", report))
+    list(lines(pieces(text, "x.conf"), report))
     return [f"{one.line}: {one.text}" for one in report.errors]
 
 
@@ -91,11 +92,6 @@ def test_several_lines(text: str, found: list[tuple[int, list[Part]]]) -> None:
         ("a \\0\n", "1: the escape '\\\\0' makes no character"),
         ("a \\777\n", "1: the escape '\\\\777' makes no character"),
         ("a \\xg\n", "1: \\x needs hexadecimal digits"),
-        ("$X=1\n", "1: parameter substitution ($X)"),
-        ("a ${X}\n", "1: parameter substitution (${)"),
-        ('a "b $X"\n', "1: parameter substitution ($X)"),
-        ("a\n~SEQ(x, 1, 3) b\n", "2: ~SEQ blocks are keepalived's"),
-        ("~LST(x, a, b) c\n", "1: ~LST blocks are keepalived's"),
     ],
 )
 def test_what_is_refused(text: str, error: str) -> None:
@@ -106,6 +102,6 @@ def test_what_is_refused(text: str, error: str) -> None:
 
 def test_an_error_ends_its_line_only() -> None:
     report = Report()
-    found = [line.parts for line in lines("a 'b\nc\nd \x01\ne\n", "x.conf", report)]
+    found = [line.parts for line in lines(pieces("a 'b\nc\nd \x01\ne\n", "x.conf"), report)]
     assert found == [["c"], ["e"]]
     assert [one.line for one in report.errors] == [1, 3]

@@ -59,10 +59,14 @@ def test_blocks(text: str, shapes: list[Shape]) -> None:
         ("{\na\n}\n", ["1: '{' without a keyword before it"]),
         ("a { { b } }\n", ["1: '{' without a keyword before it"]),
         ("a { } { b }\n", ["1: '{' without a keyword before it"]),
-        ("include other.conf\n", ["1: include is keepalived's, but vipbus does not support it yet"]),
-        ("a {\n  includer x\n}\n", ["2: includer is keepalived's"]),
-        ("a {\n@main b\n}\n", ["2: conditional lines ('@main') are keepalived's"]),
-        ("a {\n@^main b\n}\n", ["2: conditional lines ('@^main') are keepalived's"]),
+        (
+            "a { include x }\n",
+            ["1: 'include' is an include only at the beginning of a line; put it on one of"],
+        ),
+        (
+            "a { @main b }\n",
+            ["1: '@main' is a condition only at the beginning of a line; put it on one of its"],
+        ),
     ],
 )
 def test_what_is_refused(text: str, found: list[str]) -> None:
