@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config_service.keepalived.compile import Configuration, compile_text
+from config_service.keepalived.expand import Machine
 from config_service.keepalived.iproute2 import Names
 from config_service.keepalived.outside import Outside
 from config_service.problems import ConfigError
@@ -16,7 +17,7 @@ from vipbus.runtime.secrets import Secrets
 
 GOOD = (Path(__file__).parent / "good.conf").read_text()
 SECRETS = Secrets.in_memory()
-OUTSIDE = Outside(SECRETS.reference, Names())
+OUTSIDE = Outside(SECRETS.reference, Names(), Machine("m", {}, Path("/nowhere/x.conf")))
 
 
 def compiled(text: str, router: str | None = "r1") -> Configuration:

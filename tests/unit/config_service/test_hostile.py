@@ -138,6 +138,43 @@ def test_any_words_of_the_language(words: list[str]) -> None:
     judged(" ".join(words))
 
 
+_TEXTUAL = [
+    *(
+        "$A=",
+        "$B= \\\n",
+        "${A}",
+        "$A",
+        "$B",
+        "${B}",
+        "${A",
+        "${_RANDOM 1 3}",
+        "${_HASH}",
+        "$C=$A ${B}\n",
+        "$A=$B\n",
+    ),
+    *("~SEQ(A,1,3)", "~SEQ(C,3)", "~SEQ(", "~LST(A,x,y)", "~LST({A,B},{1,2})", "@m ", "@^m ", "@x ", "@"),
+    *(
+        "include x\n",
+        "includea *\n",
+        "include {a,b}\n",
+        "include_check\n",
+        "a {",
+        "}",
+        "'",
+        '"',
+        "\\",
+        "\\\n",
+    ),
+    *("\n", "\n", "\n", " ", "#", "b 1\n", "global_defs {\n", "weight 1\n", "auth_pass x\n"),
+]
+
+
+@settings(max_examples=600, deadline=None)
+@given(pieces=st.lists(st.sampled_from(_TEXTUAL), max_size=30))
+def test_any_text_that_makes_text(pieces: list[str]) -> None:
+    judged("".join(pieces))
+
+
 def test_every_truncation() -> None:
     accepted = [cut for cut in range(len(GOOD) + 1) if isinstance(judged(GOOD[:cut]), Configuration)]
     # only at the end of a whole block (and in the blank lines after it) is the rest a configuration

@@ -40,10 +40,10 @@ TEXT = AROUND + "".join(block(number) for number in range(1, 9))
 class Reader:
     """Reads texts one after the other, and notes how long the texts were that it had to compile."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path = PATH) -> None:
         self.known = Known()
         self.compiled: list[str] = []
-        self._compile = compiler(PATH, None, Secrets.in_memory())
+        self._compile = compiler(path, None, Secrets.in_memory())
 
     def read(self, text: str) -> dict[str, bytes]:
         return self.known.read(text, self._noted)[1]
@@ -53,10 +53,10 @@ class Reader:
         return self._compile(text)
 
 
-def alone(text: str) -> dict[str, bytes] | list[str]:
+def alone(text: str, path: Path = PATH) -> dict[str, bytes] | list[str]:
     """Read a text as if nothing had been before: its entities, or what is wrong with it."""
     try:
-        return desire(compiler(PATH, None, Secrets.in_memory())(text), "test").bodies
+        return desire(compiler(path, None, Secrets.in_memory())(text), "test").bodies
     except ConfigError as error:
         return error.lines()
 
@@ -119,6 +119,61 @@ def test_comments_between_blocks_are_no_hindrance() -> None:
 )
 def test_whatever_is_changed_means_what_it_means_alone(before: str, text: str) -> None:
     assert after(before, text) == alone(text)
+
+
+AROUND_THAT_DEPENDS = (
+    "include other.conf\n",
+    "  includea other.conf\n",
+    "@main router\n",
+    "$X=5\n",
+    "~SEQ(N,1,2) track_file f${N} { file /run/f${N} }\n",
+    "global_defs {\n  random_seed 5\n}\n",
+)
+
+
+@pytest.mark.parametrize("around", AROUND_THAT_DEPENDS)
+@pytest.mark.parametrize("after", [False, True])
+def test_what_depends_on_more_than_the_text_is_compiled_whole(
+    around: str, after: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "other.conf").write_text("")
+    reader = Reader(tmp_path / "lb.conf")
+    text = f"{TEXT}{around}" if after else f"{around}{TEXT}"
+    changed = text.replace(block(5), block(5, weight=9))
+    reader.read(text)
+    assert reader.read(changed) == alone(changed, tmp_path / "lb.conf")
+    assert reader.compiled == [text, changed]
+
+
+def test_an_included_file_that_changes_is_seen(tmp_path: Path) -> None:
+    other = tmp_path / "other.conf"
+    other.write_text(INSTANCE.replace("10.0.0.1\n", "10.0.0.3\n"))
+    reader = Reader(tmp_path / "lb.conf")
+    text = f"include other.conf\n{TEXT}"
+    before = reader.read(text)
+    other.write_text(INSTANCE.replace("10.0.0.1\n", "10.0.0.4\n"))
+    found = reader.read(text)
+    assert found == alone(text, tmp_path / "lb.conf")
+    assert {key for key in before if before[key] != found[key]} >= {
+        key for key in before if "virtual-server" in key and ("10-0-0-3" in key or "10-0-0-4" in key)
+    }
+
+
+@pytest.mark.parametrize(
+    "more", ["  weight ${X}\n", "@main weight 5\n", "  ~SEQ(N,1,1) weight ${N}\n", "include other.conf\n"]
+)
+def test_a_block_with_text_that_is_replaced_is_compiled_whole(more: str, tmp_path: Path) -> None:
+    (tmp_path / "other.conf").write_text("")
+    path = tmp_path / "lb.conf"
+    reader = Reader(path)
+    text = TEXT.replace(block(4), block(4, more=more))
+    for each in (TEXT, text, text.replace(block(5), block(5, weight=9))):
+        try:
+            found: dict[str, bytes] | list[str] = reader.read(each)
+        except ConfigError as error:
+            found = error.lines()
+        assert found == alone(each, path)
+        assert reader.compiled[-1] == each
 
 
 PIECES = st.lists(
