@@ -229,7 +229,7 @@ class Keeper:
         ) as span:
             self._own_last = await write_all(self._bus, changes.writes, span.context, now)
             if new is not None:
-                self._unsure = _accepted(new, changes)
+                self._unsure = _accepted(new, changes, desired.warnings)
                 write = Write(self._head_key, msgspec.json.encode(new), last)
                 self._own_last = await write_all(self._bus, (write,), span.context, now)
                 self._known = new.revision
@@ -259,7 +259,7 @@ class Keeper:
         await self._bus.publish(event, context)
 
 
-def _accepted(head: Head, changes: Changes) -> ConfigAccepted:
+def _accepted(head: Head, changes: Changes, warnings: tuple[str, ...]) -> ConfigAccepted:
     return ConfigAccepted(
         router=head.router,
         revision=head.revision,
@@ -267,4 +267,5 @@ def _accepted(head: Head, changes: Changes) -> ConfigAccepted:
         added=changes.added,
         changed=changes.changed,
         removed=changes.removed,
+        warnings=warnings,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,14 @@ class ConfigError(Exception):
         if (others := len(self.problems) - most) > 0:
             lines.append(f"{self.problems[most].file}: {others} more; put these right first")
         return lines
+
+
+def some_of(warnings: Sequence[Problem], most: int = 20) -> tuple[str, ...]:
+    """Write warnings, one line each, ``most`` at most; a last line counts the others."""
+    lines = [str(warning) for warning in warnings[:most]]
+    if (others := len(warnings) - most) > 0:
+        lines.append(f"{warnings[0].file}: {others} more warnings; vipbus config check shows them all")
+    return tuple(lines)
 
 
 class RefusedError(Exception):

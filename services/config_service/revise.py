@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from config_service.keepalived.compile import Configuration
+from config_service.problems import some_of
 from vipbus.contracts import Head, revision_digest
 
 
@@ -22,6 +23,8 @@ class Desired(msgspec.Struct, frozen=True):
     digest: str
     cause: str
     """What made the file be read: ``start``, ``SIGHUP``, ``reload command``."""
+    warnings: tuple[str, ...] = ()
+    """What the file says and does not mean here, one line each."""
 
 
 class Held(Protocol):
@@ -59,7 +62,10 @@ def desire(configuration: Configuration, cause: str, bodies: dict[str, bytes] | 
     if bodies is None:
         encode = msgspec.json.Encoder().encode
         bodies = {entity.key: encode(entity) for entity in configuration.entities}
-    return Desired(configuration.router, configuration.source, bodies, revision_digest(bodies), cause)
+    warnings = some_of(configuration.warnings)
+    return Desired(
+        configuration.router, configuration.source, bodies, revision_digest(bodies), cause, warnings
+    )
 
 
 def compare(

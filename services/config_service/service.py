@@ -48,6 +48,8 @@ class Source(msgspec.Struct):
     """Why the file was refused when it was last read; empty when it was accepted."""
     references: frozenset[str] | None = None
     """Of the passwords and keys in it; None until it is accepted for the first time."""
+    warnings: tuple[str, ...] = ()
+    """Of the file that was accepted last."""
     known: Known = msgspec.field(default_factory=Known)
 
 
@@ -139,6 +141,7 @@ class ConfigService:
             accepted=not reasons,
             revisions=tuple((keeper.router, keeper.revision) for keeper in keepers),
             reason="\n".join(reasons),
+            warnings=tuple(text for one in sources for text in one.warnings),
         )
 
     async def _until_settled(self, keeper: Keeper) -> None:
@@ -168,6 +171,10 @@ class ConfigService:
                     await self._refuse(one, error)
                 else:
                     one.refusal = ""
+                    one.warnings = desired.warnings
+                    self._life.readiness.advise(
+                        tuple(text for each in self._sources for text in each.warnings)
+                    )
                     self._life.readiness.problem(f"config {file_name(one.path)}", "")
                     metrics.RELOADS.add(router=desired.router, result="accepted")
 
@@ -261,8 +268,6 @@ class ConfigService:
 
 def _desired(one: Source, cause: str, secrets: Secrets) -> tuple[Desired, frozenset[str]]:
     configuration, bodies = load_encoded(one.path, one.router, secrets, one.known, one.config_id)
-    for warning in configuration.warnings:
-        log.warning("%s:%d: %s", warning.file, warning.line, warning.text)
     return desire(configuration, cause, bodies), configuration.references
 
 

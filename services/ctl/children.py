@@ -45,6 +45,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     file: Path
     router: str | None
+    config_id: str | None = None
+    """What the conditions of the file are compared with; None: the host's name."""
     state_dir: Path
     bus: str | None
     log: LogFormat
@@ -65,12 +67,17 @@ def python_module(module: str, *arguments: str) -> tuple[str, ...]:
 def check_config(settings: RunSettings) -> Child:
     """Make the check of the file, which prints the router's name."""
     named = ("--router", settings.router) if settings.router else ()
+    named = (*named, *_config_id(settings))
     return Child(
         name="config check",
         command=python_module("config_service", "check", str(settings.file), "--print-router", *named),
         capabilities=(Capability.DAC_READ_SEARCH,),
         stop_within=1.0,
     )
+
+
+def _config_id(settings: RunSettings) -> tuple[str, ...]:
+    return () if settings.config_id is None else (f"--config-id={settings.config_id}",)
 
 
 def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
@@ -80,7 +87,10 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
     return (
         Child(
             name="config-service",
-            command=python_module("config_service", "--file", str(settings.file), *common, *listens[0]),
+            command=python_module(
+                "config_service",
+                *("--file", str(settings.file), *_config_id(settings), *common, *listens[0]),
+            ),
             # the operator's file may belong to someone else
             capabilities=(Capability.DAC_READ_SEARCH,),
         ),

@@ -40,9 +40,10 @@ def _drift(event: DriftRepaired) -> str:
 
 
 def _accepted(event: ConfigAccepted) -> str:
+    warned = f", {count(len(event.warnings), 'warning')}" if event.warnings else ""
     return (
         f"{event.router} accepted revision {event.revision} of {event.source}: {event.added} added, "
-        f"{event.changed} changed, {event.removed} removed"
+        f"{event.changed} changed, {event.removed} removed{warned}"
     )
 
 

@@ -39,6 +39,7 @@ def main(*, bus: str | None, state_dir: Path, router: str | None) -> int:
     if not result.accepted:
         sys.stderr.write("".join(f"{plain(line)}\n" for line in result.reason.split("\n")))
         return _complain(f"refused; {runs or 'nothing runs'}", EXIT_REFUSED)
+    sys.stderr.write("".join(f"warning: {plain(line)}\n" for line in result.warnings))
     sys.stdout.write(f"accepted; {runs}\n")
     return 0
 
@@ -77,6 +78,7 @@ async def _ask_all(bus: Bus) -> ReloadResult:
         accepted=not reasons,
         revisions=tuple(sorted(pair for result in results for pair in result.revisions)),
         reason="\n".join(reasons),
+        warnings=tuple(text for result in results for text in result.warnings),
     )
 
 

@@ -254,6 +254,52 @@ def test_a_hangup_writes_what_changed_and_nothing_else(service: Run) -> None:
     service(story)
 
 
+def test_what_a_file_does_not_mean_here_is_told_in_every_place(service: Run) -> None:
+    left = (
+        f"{{file}}:{GOOD.count(chr(10)) + 2}: enable_dbus in global_defs is left out of vipbus on purpose: "
+    )
+
+    async def story(one: Service) -> None:
+        one.start()
+        await one.reaches(1)
+        one.file.write_text(f"{CHANGED}global_defs {{\n    enable_dbus\n}}\n")
+        result = await one.reload()
+        assert result.accepted
+        start = left.replace("{file}", str(one.file))
+        accepted = await one.event(ConfigAccepted, 2)
+        assert isinstance(accepted, ConfigAccepted)
+        found = await one.condition(lambda found: bool(found.advice), "its report has it")
+        assert found.ready  # it is no failure
+        for said in (result.warnings, accepted.warnings, found.advice):
+            (warning,) = said
+            assert warning.startswith(start)
+        assert start in one.log.read_text()
+        one.file.write_text(CHANGED)
+        assert (await one.reload()).warnings == ()
+        await one.condition(lambda found: not found.advice, "it is gone with its cause")
+
+    service(story)
+
+
+def test_the_files_of_several_routers_have_each_its_own_conditions(service: Run) -> None:
+    async def story(one: Service) -> None:
+        shared = GOOD.replace(
+            "        weight 1\n        TCP", "        @r1 weight 5\n        @^r1 weight 7\n        TCP"
+        )
+        one.file.write_text(shared)
+        one.start(f"r1={one.file}", f"r2={one.file}")
+        for router in ("r1", "r2"):
+            await eventually_async(lambda router=router: one.revision(router) == 1, f"{router} has its own")
+        weights = {
+            key: entry.value.weight
+            for key, entry in one.all.entries.items()
+            if isinstance(entry.value, RealServer) and entry.value.address == "10.9.1.21"
+        }
+        assert {key.split(".")[0]: weight for key, weight in weights.items()} == {"r1": 5, "r2": 7}
+
+    service(story)
+
+
 def test_an_unchanged_file_makes_no_revision(service: Run) -> None:
     async def story(one: Service) -> None:
         one.start()

@@ -327,7 +327,7 @@ def test_reload_prints_what_became_of_it(nats_server: NatsServer) -> None:
                 3,
                 "vipbus config reload: nobody serves vipbus.cmd.config-service.reload\n",
             )
-            first = ReloadResult(accepted=True, revisions=(("router-b", 4),))
+            first = ReloadResult(accepted=True, revisions=(("router-b", 4),), warnings=("lb.conf:2: x",))
             second = ReloadResult(accepted=True, revisions=(("router-a", 7),))
             bad = ReloadResult(accepted=False, revisions=(("router-b", 4),), reason="lb.conf:3: no")
             for each, router, results in (
@@ -343,10 +343,11 @@ def test_reload_prints_what_became_of_it(nats_server: NatsServer) -> None:
             assert await reload() == (
                 0,
                 "accepted; router-a runs revision 7, router-b runs revision 4\n",
-                "",
+                "warning: lb.conf:2: x\n",
             )
             assert await reload("--router", "Router-A") == (0, "accepted; router-a runs revision 7\n", "")
-            assert await reload("--router", "router-b") == (0, "accepted; router-b runs revision 4\n", "")
+            told = await reload("--router", "router-b")
+            assert told == (0, "accepted; router-b runs revision 4\n", "warning: lb.conf:2: x\n")
             assert await reload() == (
                 2,
                 "",

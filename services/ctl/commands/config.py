@@ -25,19 +25,27 @@ config = group(
     examples=(
         ("vipbus config check /etc/keepalived/keepalived.conf", ""),
         ("vipbus config check lb.conf --router lb1", "as lb1 would read it"),
+        ("vipbus config check lb.conf -i backup", "with its lines for @backup"),
     ),
     statuses={
         0: "FILE would be accepted",
-        2: "it would be refused, with file:line: reason",
+        2: "it would be refused: each error with file:line:column, the line, and the word",
     },
 )
 @click.option("--router", metavar="NAME", help="The router it is for (default: what the file says).")
+@click.option(
+    "-i",
+    "--config-id",
+    metavar="ID",
+    help="What the conditions @ID and @^ID of the file are compared with (default: the host's name).",
+)
 @click.argument("file", metavar="FILE")
-def check(file: str, router: str | None) -> int:
+def check(file: str, router: str | None, config_id: str | None) -> int:
     """Become config-service's check."""
     from ctl.children import python_module  # noqa: PLC0415
 
     named = ("--router", router) if router else ()
+    named = (*named, *((f"--config-id={config_id}",) if config_id is not None else ()))
     words = python_module("config_service", "check", file, *named)
     sys.stdout.flush()
     os.execv(words[0], words)  # noqa: S606  # this process becomes the check

@@ -47,6 +47,13 @@ def _metrics(text: str) -> ListenAddress | None:
     help="This router's name (default: router_id of the file, else the host's name).",
 )
 @click.option(
+    "-i",
+    "--config-id",
+    envvar="VIPBUS_CONFIG_ID",
+    metavar="ID",
+    help="What the conditions @ID and @^ID of the file are compared with (default: the host's name).",
+)
+@click.option(
     "--standby",
     type=click.Choice(("clear", "warm")),
     default="clear",
@@ -71,7 +78,14 @@ def _metrics(text: str) -> ListenAddress | None:
 )
 @common
 def run(
-    *, at: At, file: Path, router: str | None, standby: str, bus_port: int, metrics: ListenAddress | None
+    *,
+    at: At,
+    file: Path,
+    router: str | None,
+    config_id: str | None,
+    standby: str,
+    bus_port: int,
+    metrics: ListenAddress | None,
 ) -> int:
     """Run a router."""
     from ctl.children import RunSettings  # noqa: PLC0415
@@ -81,6 +95,7 @@ def run(
         RunSettings(
             file=file.absolute(),
             router=router,
+            config_id=config_id,
             state_dir=at.state_dir.absolute(),
             bus=at.bus,
             log=at.log,

@@ -25,6 +25,8 @@ class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
     revisions: tuple[tuple[str, int], ...]
     reason: str = ""
+    warnings: tuple[str, ...] = ()
+    """What the files that run say and do not mean here, one line each."""
 
 
 class Handover(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,8 @@ class ConfigAccepted(Event, frozen=True, kw_only=True):
     added: int
     changed: int
     removed: int
+    warnings: tuple[str, ...] = ()
+    """``file:line: what``: what the file says and vipbus goes without, or reads otherwise."""
 
 
 class ConfigRefused(Event, frozen=True, kw_only=True):

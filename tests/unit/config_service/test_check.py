@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,20 @@ def test_the_routers_name_alone(
     file: Path, options: tuple[str, ...], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(GOOD)
+    assert main(["check", str(file), "--print-router", *options]) == 0
+    assert capsys.readouterr().out == f"{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [((), "lb-host"), (("-i", "b"), "lb-b"), (("--config-id", "c"), "lb-other")]
+)
+def test_conditions_are_about_the_host_or_what_is_said(
+    file: Path, options: tuple[str, ...], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = socket.gethostname().partition(".")[0]
+    lines = f"@{host} router_id lb-host", "@b router_id lb-b", "@c router_id lb-other"
+    file.write_text(f"{instance()}include inner.conf\n")
+    (file.parent / "inner.conf").write_text("\n".join(("global_defs {", *lines, "}\n")))
     assert main(["check", str(file), "--print-router", *options]) == 0
     assert capsys.readouterr().out == f"{name}\n"
 

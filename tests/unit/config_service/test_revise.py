@@ -108,3 +108,6 @@ def test_desire_encodes_what_the_contracts_decode() -> None:
 def test_file_options(option: str, path: str, router: str) -> None:
     found = source(option, "given")
     assert (str(found.path), found.router) == (path, router)
+    # the conditions of a file that is for one router are about that router
+    assert found.config_id == (None if router == "given" else router)
+    assert source(option, "given", "said").config_id == "said"

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ctl import children
-from ctl.children import RunSettings, services
+from ctl.children import RunSettings, check_config, services
 from vipbus.runtime.privileges import Capability, before_exec
 
 _ALL_OF_IT = """
@@ -37,6 +38,24 @@ def _prober() -> tuple[Capability, ...]:
     )
     (found,) = (each.capabilities for each in services(settings, "r") if each.name == "health-prober")
     return found
+
+
+def test_who_reads_the_file_is_told_what_its_conditions_are_about() -> None:
+    settings = RunSettings(
+        file=Path("/f"),
+        router=None,
+        config_id="-odd",
+        state_dir=Path("/s"),
+        bus=None,
+        log="line",
+        standby="clear",
+        bus_port=4222,
+        metrics=None,
+    )
+    (service,) = (each for each in services(settings, "r") if each.name == "config-service")
+    assert "--config-id=-odd" in service.command
+    assert "--config-id=-odd" in check_config(settings).command
+    assert not any("--config-id" in word for word in check_config(replace(settings, config_id=None)).command)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="capabilities are dropped from root's")

@@ -266,6 +266,12 @@ HAPPENED: list[tuple[Event, str]] = [
         "router-a accepted revision 3 of lb.conf: 4 added, 1 changed, 0 removed",
     ),
     (
+        ConfigAccepted(
+            router="a", revision=4, source="x", added=0, changed=1, removed=0, warnings=("x:1: no", "x:2: no")
+        ),
+        "a accepted revision 4 of x: 0 added, 1 changed, 0 removed, 2 warnings",
+    ),
+    (
         ConfigRefused(router="router-a", source="lb.conf", reason="lb.conf:3: no", running_revision=2),
         "router-a refused lb.conf, revision 2 stays: lb.conf:3: no",
     ),
