@@ -148,6 +148,10 @@ asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json and docs/events.md from
 	$(BIN)/python -m vipbus.contracts.asyncapi > docs/asyncapi.json
 	$(BIN)/python -m vipbus.contracts.catalogue > docs/events.md
 
+.PHONY: keywords
+keywords: $(VENV)/.installed ## Write docs/keywords.md from the parser's tables
+	$(BIN)/python -m config_service.keepalived.keyword_table > docs/keywords.md
+
 .PHONY: clean
 clean: ## Remove what make made
 	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artifacts

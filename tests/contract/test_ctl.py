@@ -346,8 +346,8 @@ def test_reload_prints_what_became_of_it(nats_server: NatsServer) -> None:
                 "warning: lb.conf:2: x\n",
             )
             assert await reload("--router", "Router-A") == (0, "accepted; router-a runs revision 7\n", "")
-            told = await reload("--router", "router-b")
-            assert told == (0, "accepted; router-b runs revision 4\n", "warning: lb.conf:2: x\n")
+            answered = await reload("--router", "router-b")
+            assert answered == (0, "accepted; router-b runs revision 4\n", "warning: lb.conf:2: x\n")
             assert await reload() == (
                 2,
                 "",

@@ -104,7 +104,7 @@ def read_address(statement: Statement, names: Names, *, static: bool = False) ->
         word = words.take()
         if word == "track_group" and not static:
             raise RefusedError("track_group belongs to static addresses; remove it")
-        option = _OPTIONS.get(word)
+        option = OPTIONS.get(word)
         if option is None:
             raise unknown(word, "an address", _USAGE)
         words.once("brd" if word == "broadcast" else word)
@@ -169,7 +169,7 @@ def _preferred(draft: AddressDraft, words: Words, _names: Names) -> None:
     draft.preferred = None if value == _FOREVER and draft.prefix != 128 else value
 
 
-_OPTIONS: Final[Mapping[str, Option]] = {
+OPTIONS: Final[Mapping[str, Option]] = {
     "dev": options.interface("dev"),
     "brd": _broadcast,
     "broadcast": _broadcast,

@@ -92,9 +92,15 @@ KEYWORDS: Final[dict[str, Keyword[ElectionDraft]]] = {
     "lower_prio_no_advert": fields.boolean("lower_prio_no_advert", "lower_prio_no_advert"),
     "higher_prio_send_advert": fields.boolean("higher_prio_send_advert", "higher_prio_send_advert"),
     "owner_ignore_adverts": fields.boolean("owner_ignore_adverts", "owner_ignore_adverts"),
-    "timer_expired_backup": Keyword("timer_expired_backup [PRIORITY]", _timer_expired_backup, least=0),
+    "timer_expired_backup": Keyword(
+        "timer_expired_backup [PRIORITY]", _timer_expired_backup, least=0, idle=_STALLED
+    ),
     "thread_timer_expired": Keyword(
-        "thread_timer_expired [PRIORITY]", _timer_expired_backup, least=0, same_as="timer_expired_backup"
+        "thread_timer_expired [PRIORITY]",
+        _timer_expired_backup,
+        least=0,
+        same_as="timer_expired_backup",
+        idle=_STALLED,
     ),
     "skip_check_adv_addr": fields.without_effect("skip_check_adv_addr", left_out.COMPARED),
 }

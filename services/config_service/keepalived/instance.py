@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from config_service.keepalived import (
     authentication,
@@ -85,10 +85,6 @@ def _rules(draft: InstanceDraft, statement: Statement, report: Report) -> None:
     each_line(statement, report, lambda line: draft.rules.append(read_rule(line, draft.names, report)))
 
 
-def _debug(_draft: Any, statement: Statement, _report: Report) -> None:
-    values.integer(statement.arguments[0], 0, 4)
-
-
 VRRP_INSTANCE: Final = declare(
     Table(
         "vrrp_instance",
@@ -114,7 +110,7 @@ VRRP_INSTANCE: Final = declare(
             "lvs_sync_daemon_interface": fields.word(
                 "lvs_sync_daemon_interface", "NAME", "sync_interface", values.interface
             ),
-            "debug": Keyword("debug 0-4", _debug),
+            "debug": fields.without_effect("debug", "keepalived has not given it one either"),
         },
         left_out.VRRP_INSTANCE,
     )

@@ -78,10 +78,15 @@ VRRP_INSTANCE: Final[dict[str, str]] = {
 
 SYNC_GROUP: Final[dict[str, str]] = {
     "track_bfd": f"{_BFD}; what is named here is not tracked, and this group goes on without",
+    "notify_deleted": "only keepalived's manual has it here; an instance's own says when it is deleted",
 }
 
 REAL_SERVER: Final[dict[str, str]] = {
     "BFD_CHECK": f"{_BFD}; this real server is not checked by it, add a TCP_CHECK or another",
+}
+
+FILE_CHECK: Final[dict[str, str]] = {
+    "dynamic": "only keepalived's manual has it; what the file says times its weight is added in any case"
 }
 
 SSL: Final[dict[str, str]] = {

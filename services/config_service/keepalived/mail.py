@@ -44,17 +44,22 @@ def _mailbox(word: str) -> str:
     return word
 
 
+_NO_POOL_MAIL: Final = (
+    "mail about pools is left out of vipbus; vipbus events, notify_up, notify_down and lvs_notify_fifo tell "
+    "of them"
+)
+
+
 def _no_pool_mail(_part: object, statement: Statement, report: Report) -> None:
     if not statement.arguments or values.boolean(statement.arguments[0]):
         report.warning(
             statement.file,
             statement.line,
-            f"{statement.keyword} has no effect here: mail about pools is left out of vipbus; vipbus events, "
-            "notify_up, notify_down and lvs_notify_fifo tell of them",
+            f"{statement.keyword} has no effect here: {_NO_POOL_MAIL}",
         )
 
 
-NO_POOL_MAIL: Final[Keyword[Any]] = Keyword("smtp_alert [on|off]", _no_pool_mail, least=0)
+NO_POOL_MAIL: Final[Keyword[Any]] = Keyword("smtp_alert [on|off]", _no_pool_mail, least=0, idle=_NO_POOL_MAIL)
 """Of virtual servers, real servers and both together."""
 
 

@@ -20,9 +20,9 @@ from vipbus.contracts.vrrp_objects import RouteKind
 _USAGE: Final = "[TYPE] ADDRESS[/LENGTH] [via ADDRESS] [dev IF] [src ADDRESS] [table TABLE] ..."
 _KINDS: Final = get_args(RouteKind)
 _WITHOUT_WAY: Final = ("throw", "unreachable", "prohibit", "blackhole")
-_LEFT_OUT: Final = ("expires", "realms", "ttl-propagate", "congctl")
+LEFT_OUT: Final = ("expires", "realms", "ttl-propagate", "congctl")
 """With one word after them; the route is what it is without."""
-_OTHER_ROUTES: Final = ("encap", "as", "vrf", "nat")
+OTHER_ROUTES: Final = ("encap", "as", "vrf", "nat")
 """Without them it would be another route: the line goes with the word."""
 _PREFERENCES: Final = ("low", "medium", "high")
 
@@ -90,7 +90,7 @@ def read_route(statement: Statement, names: Names, report: Report, *, static: bo
         draft.kind = cast(RouteKind, words.take())
     while words:
         word = words.take()
-        option = _OPTIONS.get(word)
+        option = OPTIONS.get(word)
         if word == "track_group" and not static:
             raise RefusedError("track_group belongs to static routes; remove it")
         if word in METRICS:
@@ -100,7 +100,7 @@ def read_route(statement: Statement, names: Names, report: Report, *, static: bo
             if word not in ("nexthop", "or"):
                 words.once(_ALIASES.get(word, word))
             option(draft, words, names)
-        elif word in _LEFT_OUT or word in _OTHER_ROUTES:
+        elif word in LEFT_OUT or word in OTHER_ROUTES:
             _leave_out(word, words, statement, report)
         elif draft.destination:
             raise unknown(word, "a route", _USAGE)
@@ -121,7 +121,7 @@ def _leave_out(word: str, words: Words, statement: Statement, report: Report) ->
         LeftOutError: without it, it would be another route.
     """
     what = f"{word} of a route is left out of vipbus"
-    if word in _OTHER_ROUTES:
+    if word in OTHER_ROUTES:
         raise LeftOutError(f"{what}, and this route with it; set it by ip route")
     words.argument(word, "a value")
     report.warning(statement.file, statement.line, f"{what}; the route is set without")
@@ -221,7 +221,7 @@ _METRIC: Final = options.number("metric", "metric", 2**32 - 1)
 _PROTOCOL: Final = options.named("protocol", "a routing protocol", "protocol", "rt_protos")
 _TOS: Final = options.named("tos", "a traffic class", "tos", "rt_dsfield")
 
-_OPTIONS: Final[Mapping[str, Option]] = {
+OPTIONS: Final[Mapping[str, Option]] = {
     "to": _to,
     "via": _via_option,
     "gw": _via_option,

@@ -96,7 +96,7 @@ def read_rule(statement: Statement, names: Names, report: Report, *, static: boo
         word = words.take()
         if word == "track_group" and not static:
             raise RefusedError("track_group belongs to static rules; remove it")
-        option = _OPTIONS.get(word)
+        option = OPTIONS.get(word)
         if option is None:
             raise unknown(word, "a rule", _USAGE)
         words.once(_ALIASES.get(word, word))
@@ -242,7 +242,7 @@ _SUPPRESS_LENGTH: Final = options.word(
 _SUPPRESS_GROUP: Final = options.named("suppress_ifgroup", "a group", "suppress_interface_group", "group")
 _PROTOCOL: Final = options.named("protocol", "a routing protocol", "protocol", "rt_protos")
 
-_OPTIONS: Final[Mapping[str, Option]] = {
+OPTIONS: Final[Mapping[str, Option]] = {
     "not": options.flag("invert"),
     "from": _prefix("from", "source"),
     "to": _prefix("to", "destination"),

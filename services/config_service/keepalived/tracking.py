@@ -12,6 +12,7 @@ from config_service.problems import RefusedError, Report, quoted
 from vipbus.contracts import Track
 from vipbus.contracts.vrrp import TrackKind
 
+DIRECTIONS: Final = ("reverse", "noreverse", "no_reverse")
 MOST_WEIGHT: Final = 253
 """A priority goes from 1 to 254."""
 _MOST: Final[dict[TrackKind, int]] = {
@@ -53,7 +54,7 @@ def weight(words: Words, kind: TrackKind) -> tuple[int, bool | None]:
     """Read ``NUMBER [reverse|noreverse]`` after the word ``weight``."""
     most = _MOST[kind]
     value = values.signed(words.argument("weight", "a number"), -most, most)
-    direction = words.take_if("reverse", "noreverse", "no_reverse")
+    direction = words.take_if(*DIRECTIONS)
     return value, direction == "reverse" if direction else None
 
 

@@ -81,6 +81,7 @@ def test_what_has_no_effect_is_told() -> None:
         "timer_expired_backup has no effect here",
         "old_unicast_checksum has no effect here",
         "kernel_rx_buf_size has no effect here",
+        "debug has no effect here",
         "thread_timer_expired has no effect here",
     ]
     assert [text[: len(start)] for text, start in zip(said, starts, strict=True)] == starts

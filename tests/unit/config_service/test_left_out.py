@@ -195,6 +195,8 @@ def test_whatever_is_left_out_compiles_with_any_words_and_any_block() -> None:
         "vrrp_instance": instance("virtual_router_id 1", "virtual_ipaddress { 10.9.0.9 }", name="V")[:-2],
         "vrrp_sync_group": "vrrp_sync_group G {\ngroup { VI_1 }",
         "SSL": "SSL {",
+        "FILE_CHECK": "track_file f { file /f }\nvirtual_server 10.9.0.1 80 {\nreal_server 10.9.1.21 80 {\n"
+        "FILE_CHECK {\ntrack_file f",
         "real_server": "virtual_server 10.9.0.1 80 {\nprotocol TCP\nreal_server 10.9.1.21 80 {",
     }
     kinds = (VrrpInstance, VirtualServer, RealServer)

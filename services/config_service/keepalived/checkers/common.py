@@ -181,13 +181,15 @@ def host_name(word: str) -> str:
     return word
 
 
+_LAST_CAUSE: Final = "a verdict names the last cause, and vipbus probe shows each attempt"
+
+
 def _log_all_failures(_part: object, statement: Statement, report: Report) -> None:
     if not statement.arguments or values.boolean(statement.arguments[0]):
         report.warning(
             statement.file,
             statement.line,
-            "log_all_failures has no effect here: a verdict names the last cause, and vipbus probe shows "
-            "each attempt",
+            f"log_all_failures has no effect here: {_LAST_CAUSE}",
         )
 
 
@@ -219,7 +221,7 @@ TIMING: Final[dict[str, Keyword[Knobs]]] = {
     **_TIMES,
     "retry": fields.whole("retry", "retry", 0, _MOST_RETRIES),
     "alpha": ALPHA,
-    "log_all_failures": Keyword("log_all_failures [on|off]", _log_all_failures, least=0),
+    "log_all_failures": Keyword("log_all_failures [on|off]", _log_all_failures, least=0, idle=_LAST_CAUSE),
 }
 """What every checker but FILE_CHECK may say of when it checks."""
 WAY: Final[dict[str, Keyword[Connection]]] = {

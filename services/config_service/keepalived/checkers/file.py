@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from config_service.keepalived import fields, values
+from config_service.keepalived import fields, left_out, values
 from config_service.keepalived.checkers.common import CheckerDraft, Site
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword, Table, declare
@@ -68,5 +68,6 @@ FILE_CHECK: Final = declare(
             "track_file": fields.word("track_file", "NAME", "name", values.name),
             "weight": Keyword("weight NUMBER [reverse]", _weight, most=2),
         },
+        left_out.FILE_CHECK,
     )
 )
