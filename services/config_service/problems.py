@@ -12,6 +12,8 @@ import msgspec
 
 _LONGEST_WORD: Final = 60
 """Characters of a file's word that a message repeats; noise has words of any length."""
+_MOST: Final = 1000
+"""Errors after which nothing more is read; nobody puts as many right at once."""
 _SECRET: Final = re.compile(r"\b(?:auth_pass|key|password)\b")
 """Keywords with a password or key after them."""
 
@@ -91,12 +93,19 @@ class Report:
         """Where the lines of a definition were put in, by the place at which they are written."""
 
     def error(self, file: str, line: int, text: str, *, whole: bool = False) -> None:
-        """Note an error; ``whole`` where no line of the file is to blame for it."""
+        """Note an error; ``whole`` where no line of the file is to blame for it.
+
+        Raises:
+            ConfigError: there are so many that this is no configuration.
+        """
         self.errors.append(Problem(file, line, text, whole=whole))
+        if len(self.errors) == _MOST:
+            self.raise_errors()
 
     def warning(self, file: str, line: int, text: str) -> None:
         """Note a warning: the file is accepted, and means what the text says."""
-        self.warnings.append(Problem(file, line, text))
+        if len(self.warnings) < _MOST:
+            self.warnings.append(Problem(file, line, text))
 
     def raise_errors(self) -> None:
         """End the reading here if anything was wrong so far.

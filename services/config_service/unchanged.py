@@ -2,8 +2,8 @@
 
 A change of one weight among forty thousand lines is one virtual server to look at. The block of one means the
 same as long as its own text and all text outside of such blocks are the same. Where that is not certain (a
-warning, an error, a word in quotes, a check that asks the machine) the whole file is compiled, so that lines
-and messages are those of the file.
+warning about a block, an error, a word in quotes, a check that asks the machine, text that other files or
+conditions make) the whole file is compiled, so that lines and messages are those of the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from config_service.keepalived.compile import Configuration
-from config_service.problems import ConfigError
+from config_service.problems import ConfigError, Problem
 from vipbus.contracts import RealServer, VirtualServer
 
 _KEYWORD: Final = "virtual_server "
@@ -74,6 +74,8 @@ class Known:
         self._around: tuple[str, str] | None = None
         """The text before and after the blocks; None: nothing is known."""
         self._blocks: dict[str, Bodies] = {}
+        self._warnings: tuple[Problem, ...] = ()
+        """Of the text before the blocks: where they stand is where they stood."""
 
     def read(self, text: str, compiled: Callable[[str], Configuration]) -> tuple[Configuration, Bodies]:
         """Compile a text, or what of it is new, and give all its entities encoded.
@@ -105,7 +107,7 @@ class Known:
             configuration = compiled("".join((parts.before, *shown, parts.after)))
         except ConfigError:
             return None  # its line is another one in the whole
-        if configuration.warnings:
+        if configuration.warnings != self._warnings:
             return None
         outside, groups = _encoded(configuration)
         if len(groups) != len(shown):
@@ -130,15 +132,22 @@ class Known:
             bodies.update(group)
         if (
             parts is not None
-            and not configuration.warnings
+            and _all_before(configuration, parts)
             and _DEPENDS.search(parts.before) is None
             and _DEPENDS.search(parts.after) is None
             and len(groups) == len(parts.blocks) > 0
             and all(map(_is_plain, parts.blocks))
         ):
             self._around = parts.before, parts.after
+            self._warnings = configuration.warnings
             self._blocks = dict(zip(parts.blocks, groups, strict=True))
         return configuration, bodies
+
+
+def _all_before(configuration: Configuration, parts: Split) -> bool:
+    """Say whether every warning is about what stands before the blocks."""
+    lines = parts.before.count("\n")
+    return all(one.file == configuration.source and one.line <= lines for one in configuration.warnings)
 
 
 def _encoded(configuration: Configuration) -> tuple[Bodies, list[Bodies]]:

@@ -31,7 +31,8 @@ class Files:
     def __init__(self, main: Path, report: Report) -> None:
         self._report = report
         self._count = 0
-        self._open = [_Open(main.resolve(), main.parent.resolve(), frozenset())]
+        self._real: dict[Path, Path] = {}
+        self._open = [_Open(self._resolved(main), self._resolved(main.parent), frozenset())]
 
     @property
     def directory(self) -> str:
@@ -93,9 +94,15 @@ class Files:
                 continue
             self._report.texts[file_name(path)] = text
             self._report.files.append(path)
-            self._open.append(_Open(path.resolve(), path.parent.resolve(), self._open[-1].checks))
+            self._open.append(_Open(self._resolved(path), self._resolved(path.parent), self._open[-1].checks))
             yield from pieces(text, file_name(path))
             self._open.pop()
+
+    def _resolved(self, path: Path) -> Path:
+        """Follow symbolic links, once for each path."""
+        if path not in self._real:
+            self._real[path] = path.resolve()
+        return self._real[path]
 
     def _text(self, piece: Piece, word: str, path: Path, checks: frozenset[str]) -> str | None:
         """Read a file; None where it is not to be read, which is told."""
@@ -103,7 +110,7 @@ class Files:
         if path.is_dir() or not path.exists():
             why = "is a directory; name the files in it" if path.is_dir() else "leads to no file; check it"
             wrong = "readable" in checks
-        elif path.resolve() in (each.real for each in self._open):
+        elif self._resolved(path) in (each.real for each in self._open):
             why = "is being read already, and would include itself for ever; remove one of both"
         elif len(self._open) > _DEEPEST:
             why = f"is included by a file that is included, and so on, more than {_DEEPEST} deep"

@@ -17,6 +17,7 @@ from config_service.keepalived.parser import parse
 from config_service.problems import ConfigError, Report
 from tests.support.expansions import CONFIG_ID, ENVIRONMENT, OURS, SAME, Case
 from tests.unit.config_service.support import SECRETS
+from vipbus.contracts import RealServer, ScriptCheck
 
 
 def machine(directory: Path) -> Machine:
@@ -361,6 +362,38 @@ def test_an_error_in_a_definition_says_where_it_is_used() -> None:
         "x.conf:4:1: unknown keyword 'prioritty' in vrrp_instance; did you mean 'priority'? "
         "(put in on line 11 and others)"
     )
+
+
+def test_definitions_in_definitions_make_pools_of_real_servers() -> None:
+    text = """
+    $RS= \\
+    real_server 10.1.${POOL}.${N} 80 { \\
+        weight ${N} \\
+        MISC_CHECK { \\
+            misc_path "/bin/true ${POOL}.${N} a->b" \\
+        } \\
+
+    }
+
+    $VS= \\
+    virtual_server 10.0.${POOL}.4 80 { \\
+        protocol TCP \\
+        @main delay_loop 7 \\
+        @other delay_loop 9 \\
+        ~SEQ(N, 1, 3) $RS \\
+    }
+
+    ~LST(POOL, 0, 1) $VS
+    """
+    outside = Outside(SECRETS.reference, Names(), Machine(CONFIG_ID))
+    entities = compile_text(text, "x.conf", "r1", "h", outside).entities
+    reals = [one for one in entities if isinstance(one, RealServer)]
+    assert [(one.address, one.weight) for one in reals] == [
+        (f"10.1.{pool}.{number}", number) for pool in (0, 1) for number in (1, 2, 3)
+    ]
+    check = reals[-1].checks[0]
+    assert isinstance(check, ScriptCheck)
+    assert (check.interval, check.program.arguments) == (7.0, ("/bin/true", "1.3", "a->b"))
 
 
 def test_random_numbers_are_the_routers_own() -> None:

@@ -46,9 +46,9 @@ class Reader:
         self._compile = compiler(path, None, Secrets.in_memory())
 
     def read(self, text: str) -> dict[str, bytes]:
-        return self.known.read(text, self._noted)[1]
+        return self.known.read(text, self.compile)[1]
 
-    def _noted(self, text: str) -> Configuration:
+    def compile(self, text: str) -> Configuration:
         self.compiled.append(text)
         return self._compile(text)
 
@@ -129,6 +129,30 @@ AROUND_THAT_DEPENDS = (
     "~SEQ(N,1,2) track_file f${N} { file /run/f${N} }\n",
     "global_defs {\n  random_seed 5\n}\n",
 )
+
+
+def test_a_warning_before_the_blocks_is_no_hindrance() -> None:
+    around = "global_defs {\n  router_id r1\n  enable_dbus\n}\n"
+    text = TEXT.replace(AROUND, around)
+    reader = Reader()
+    reader.read(text)
+    changed = text.replace(block(5), block(5, weight=9))
+    configuration, bodies = reader.known.read(changed, reader.compile)
+    assert bodies == alone(changed)
+    assert reader.compiled[1:] == [around + block(5, weight=9)]
+    assert [warning.line for warning in configuration.warnings] == [3]
+
+
+def test_a_warning_that_depends_on_the_blocks_is_that_of_them_all() -> None:
+    group = "virtual_server_group g {\n  10.0.9.9 80\n}\n"
+    of_group = block(4).replace("virtual_server 10.0.0.4 80", "virtual_server group g")
+    text = group + TEXT.replace(block(4), of_group)
+    reader = Reader()
+    reader.read(text)
+    changed = text.replace(block(5), block(5, weight=9))
+    configuration, bodies = reader.known.read(changed, reader.compile)
+    assert bodies == alone(changed)
+    assert configuration.warnings == ()
 
 
 @pytest.mark.parametrize("around", AROUND_THAT_DEPENDS)
