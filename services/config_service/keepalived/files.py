@@ -113,7 +113,7 @@ class Files:
         elif self._resolved(path) in (each.real for each in self._open):
             why = "is being read already, and would include itself for ever; remove one of both"
         elif len(self._open) > _DEEPEST:
-            why = f"is included by a file that is included, and so on, more than {_DEEPEST} deep"
+            raise TooMuchError(f"{word}: files include each other more than {_DEEPEST} deep")
         else:
             try:
                 return read_text(path, may_be_empty=True)
