@@ -14,6 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import Transport
 from nats.protocol.parser import Parser
 
 Receive = Callable[[bytes, bytes, bytes, bytes], None]
@@ -113,10 +114,8 @@ def _number(subscription: Subscription) -> bytes:
     return str(subscription._id).encode()  # noqa: SLF001  # what the server calls it
 
 
-async def send(client: Client, commands: bytes) -> None:
-    """Send commands of NATS's protocol as they stand, and wait while the socket is full.
-
-    As the library sends its own, behind what it holds back; its own way there loses a cancellation.
+def post(client: Client, commands: bytes) -> Transport:
+    """Send commands of NATS's protocol as they stand, behind what the library holds back.
 
     Raises:
         nats.errors.ConnectionClosedError: there is none.
@@ -126,7 +125,18 @@ async def send(client: Client, commands: bytes) -> None:
         raise nats.errors.ConnectionClosedError
     waiting, client._pending, client._pending_data_size = client._pending, [], 0  # noqa: SLF001
     transport.writelines([*waiting, commands])
-    await transport.drain()  # type: ignore[no-untyped-call]  # the library's
+    return transport
+
+
+async def send(client: Client, commands: bytes) -> None:
+    """Send commands as `post` does, and wait while the socket is full.
+
+    The library's own way to wait there loses a cancellation.
+
+    Raises:
+        nats.errors.ConnectionClosedError: there is none.
+    """
+    await post(client, commands).drain()  # type: ignore[no-untyped-call]  # the library's
 
 
 def forget_unsent(client: Client) -> None:

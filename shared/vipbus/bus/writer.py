@@ -8,8 +8,9 @@ with what the bus holds, because a write whose answer was lost may or may not ha
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -23,6 +24,11 @@ from vipbus.telemetry.trace import TraceContext
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+_AT_ONCE = 64
+"""Keys under way at once, each with its own compare-and-set."""
+_PATIENCE = 0.05
+"""Seconds until a key is tried again whose write got no answer."""
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -62,15 +68,17 @@ class StateWriter(Generic[T]):
         self._same = same
         self._may_write = may_write
         self._marker_ttl = marker_ttl
+        self._closed = False
         self._on_written = on_written
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
         self._said: dict[str, _Pending] = {}
         self._revisions: dict[str, int] = {}
         self._dirty: dict[str, None] = {}
-        self._wake = asyncio.Event()
+        """Keys of which something is to be written, the oldest first."""
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        """Keys that are being written: one write at a time each, so that the last word is the last."""
         self._idle = asyncio.Event()
         self._idle.set()
-        self._task = bus.spawn(self._run())
         bus.when_ready(self._say_all_again)
 
     def set(self, key: str, value: T, trace: TraceContext) -> None:
@@ -85,6 +93,7 @@ class StateWriter(Generic[T]):
         """Stop saying anything about a key: another owner has it now."""
         for known in (self._said, self._revisions, self._dirty, self.refused):
             known.pop(key, None)
+        self._settle()
 
     async def flushed(self, timeout: float) -> bool:
         """Wait until everything said is written; False when it was not within ``timeout`` seconds."""
@@ -97,78 +106,123 @@ class StateWriter(Generic[T]):
 
     async def close(self) -> None:
         """Stop writing."""
+        self._closed = True
+        await asyncio.sleep(0)  # what has just been sent is awaited by a task that has begun
         # once is not enough: before Python 3.12 asyncio.wait_for loses a cancellation that comes in the same
         # moment as its answer, and a stop would wait for ever
-        while not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=0.05)
+        while tasks := set(self._under_way.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=0.05)
 
     def _say(self, key: str, pending: _Pending) -> None:
         self._said[key] = pending
         self._dirty[key] = None
         self._idle.clear()
-        self._wake.set()
+        self._begin(key)
 
     async def _say_all_again(self) -> None:
         self._revisions.clear()
         self._dirty.update(dict.fromkeys(self._said))
-        self._wake.set()
+        self._begin_more()
 
-    async def _run(self) -> None:
-        while True:
-            if not self._dirty:
-                self._idle.set()
-                self._wake.clear()
-                await self._wake.wait()
-            if not self._bus.connected:
-                await self._bus.usable()
-            key = next(iter(self._dirty), None)
-            if key is None:
-                continue
-            pending = self._said[key]
-            try:
-                await self._write(key, pending)
-            except BusAwayError as error:
-                # unknown whether it was applied: read it again before the next try
-                self._revisions.pop(key, None)
-                log.debug("%s %s: %s", self._bucket.name, key, error)
-                await asyncio.sleep(0.05)
-                continue
-            except RefusedError as error:
-                log.warning("not written: %s", error)
-                self.refused[key] = str(error)
-            else:
-                self.refused.pop(key, None)
-            if self._said.get(key) in (pending, None):
-                self._dirty.pop(key, None)
+    # ---- which keys are under way
 
-    async def _write(self, key: str, pending: _Pending) -> None:
-        if key not in self._revisions:
-            revision, body = await self._bus.revision(self._bucket, key)
-            if body == pending.body or self._asked(self._same, body, pending, otherwise=False):
-                self._bus.found_written()
-                self._revisions[key] = revision
-                self._on_written(key, revision)
-                return
-            if not self._asked(self._may_replace, body, pending, otherwise=True):
-                raise RefusedError(f"{self._bucket.name} {key} has a newer owner")
-            self._revisions[key] = revision
-        if not self._may_write(key):
-            raise RefusedError(f"{self._bucket.name} {key} is not this process's to write now")
-        try:
-            revision = await self._bus.write(
-                self._bucket,
-                key,
-                pending.body,
-                last=self._revisions[key],
-                trace=pending.trace,
-                time=pending.time,
-                ttl=self._marker_ttl if pending.body is None else None,
-            )
-        except StaleWriteError:
-            self._revisions.pop(key, None)  # may be gone: forgotten or cleared by a reconnect meanwhile
-            await self._write(key, pending)
+    def _begin_more(self) -> None:
+        waiting = (key for key in self._dirty if key not in self._under_way)
+        for key in list(itertools.islice(waiting, _AT_ONCE - len(self._under_way))):
+            self._begin(key)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._dirty and not self._under_way:
+            self._idle.set()
+
+    def _begin(self, key: str) -> None:
+        """Write a key now, unless it is under way, too many are, or the bus is away: then its turn comes."""
+        if (
+            self._closed
+            or key in self._under_way
+            or len(self._under_way) >= _AT_ONCE
+            or not self._bus.connected
+        ):
             return
+        pending = self._said[key]
+        last, sent = self._revisions.get(key), None
+        if last is not None and self._may_write(key):
+            # here and not in the task: it is on the wire before anybody else has the processor
+            sent = self._send(key, pending, last)
+        task = self._under_way[key] = self._bus.spawn(self._bring(key, pending, sent))
+        task.add_done_callback(lambda _: self._landed(key))
+
+    def _landed(self, key: str) -> None:
+        del self._under_way[key]
+        self._begin_more()
+
+    async def _bring(self, key: str, pending: _Pending, sent: Coroutine[None, None, int] | None) -> None:
+        """Write a key; what is said of it meanwhile is written next."""
+        try:
+            await self._write(key, pending, sent)
+        except BusAwayError as error:
+            # unknown whether it was applied: read it again before the next try
+            self._revisions.pop(key, None)
+            log.debug("%s %s: %s", self._bucket.name, key, error)
+            await asyncio.sleep(_PATIENCE)
+            return
+        except RefusedError as error:
+            log.warning("not written: %s", error)
+            self.refused[key] = str(error)
+        else:
+            self.refused.pop(key, None)
+        if self._said.get(key) in (pending, None):
+            self._dirty.pop(key, None)
+
+    # ---- one key
+
+    async def _write(self, key: str, pending: _Pending, sent: Coroutine[None, None, int] | None) -> None:
+        while True:
+            try:
+                if sent is None:
+                    last = await self._last(key, pending)
+                    if last is None:
+                        return
+                    if not self._may_write(key):
+                        raise RefusedError(f"{self._bucket.name} {key} is not this process's to write now")
+                    sent = self._send(key, pending, last)
+                revision = await sent
+            except StaleWriteError:
+                self._revisions.pop(key, None)
+                sent = None
+            else:
+                self._note(key, revision)
+                return
+
+    async def _last(self, key: str, pending: _Pending) -> int | None:
+        """Find the revision that a key must still have; None: it holds already what is to be written."""
+        known = self._revisions.get(key)
+        if known is not None:
+            return known
+        revision, body = await self._bus.revision(self._bucket, key)
+        if body == pending.body or self._asked(self._same, body, pending, otherwise=False):
+            self._bus.found_written()
+            self._note(key, revision)
+            return None
+        if not self._asked(self._may_replace, body, pending, otherwise=True):
+            raise RefusedError(f"{self._bucket.name} {key} has a newer owner")
+        return revision
+
+    def _send(self, key: str, pending: _Pending, last: int) -> Coroutine[None, None, int]:
+        return self._bus.write(
+            self._bucket,
+            key,
+            pending.body,
+            last=last,
+            trace=pending.trace,
+            time=pending.time,
+            ttl=self._marker_ttl if pending.body is None else None,
+        )
+
+    def _note(self, key: str, revision: int) -> None:
         self._revisions[key] = revision
         self._on_written(key, revision)
 

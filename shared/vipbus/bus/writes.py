@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 import nats.errors
-import nats.js.errors
+from nats.js import JetStreamContext
+from nats.js.api import Header
 
 from vipbus.bus.address import BusAddress
 from vipbus.bus.connection import REQUEST_TIMEOUT, Connection
 from vipbus.bus.envelope import headers as envelope_headers
 from vipbus.bus.errors import BusAwayError, RefusedError, StaleWriteError
-from vipbus.bus.pipe import Pipe, Request, lines
+from vipbus.bus.pipe import Answer, Pipe, Request, lines
+from vipbus.bus.posts import Posts
 from vipbus.bus.words import in_words
 from vipbus.contracts import Bucket
 from vipbus.telemetry.standard import BUS_WRITES
@@ -30,6 +33,7 @@ _SERIES = 256
 TO_DO_ABOUT_WRITES = "if its disk is or was full, make room and restart nats-server"
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 """nats-server's error codes for a refused compare-and-set."""
+_LAST = "Nats-Expected-Last-Subject-Sequence"
 _DELETE = "KV-Operation: DEL\r\n"
 
 
@@ -38,12 +42,18 @@ class Writes(Connection):
 
     def __init__(self, address: BusAddress, *, source: str) -> None:
         super().__init__(address, source=source)
+        self._posts = Posts(self._client, self._parser, REQUEST_TIMEOUT)
         self.not_taken = ""
         """Why writes get no answer although the bus is there, in words: a full disk; empty while they do."""
 
     def _lost(self) -> None:
         super()._lost()
         self.not_taken = ""
+        self._posts.lost()
+
+    async def _reopen(self, js: JetStreamContext) -> None:
+        await self._posts.open()
+        await super()._reopen(js)
 
     async def write_many(
         self,
@@ -72,7 +82,7 @@ class Writes(Connection):
                 f"$KV.{bucket.name}.{key}",
                 body or b"",
                 f"ce-id: {(first + number) % 2**64:016x}\r\n"
-                f"Nats-Expected-Last-Subject-Sequence: {last}\r\n"
+                f"{_LAST}: {last}\r\n"
                 f"{_DELETE if body is None else ''}",
             )
             for number, (key, body, last) in enumerate(writes)
@@ -103,7 +113,7 @@ class Writes(Connection):
         self._note_taken("")
         return revisions
 
-    async def write(
+    def write(
         self,
         bucket: Bucket[T],
         key: str,
@@ -113,39 +123,51 @@ class Writes(Connection):
         trace: TraceContext,
         time: datetime | None = None,
         ttl: int | None = None,
-    ) -> int:
+    ) -> Coroutine[None, None, int]:
         """Write a key by compare-and-set and return its new revision; a body of None deletes it.
 
-        ``last`` is the revision it must still have, 0 if it was never written. ``ttl`` whole seconds.
+        ``last`` is the revision it must still have, 0 if it was never written. ``ttl`` whole seconds. It is
+        sent by the call itself, and who awaits hears what came of it.
 
         Raises:
             StaleWriteError: someone wrote it since.
             BusAwayError: no answer; whether it was applied is unknown.
             RefusedError: the server said no.
         """
-        js = self._require()
-        head = envelope_headers(f"vipbus.state.{bucket.name}", self.source, trace, time)
-        head["Nats-Expected-Last-Subject-Sequence"] = str(last)
-        if body is None:
-            head["KV-Operation"] = "DEL"
+        if not self.connected:
+            return self._not_sent()
+        common = lines(envelope_headers(f"vipbus.state.{bucket.name}", self.source, trace, time))
+        own = f"{_LAST}: {last}\r\n{_DELETE if body is None else ''}"
+        if ttl is not None:
+            own += f"{Header.MSG_TTL.value}: {ttl}\r\n"
+        request = Request(f"$KV.{bucket.name}.{key}", body or b"", own)
+        return self._written(bucket, key, body, self._posts.send(common, request))
+
+    async def _not_sent(self) -> int:
+        self._require()
+        raise BusAwayError("the bus was away")  # it is back: the write was not sent all the same
+
+    async def _written(
+        self, bucket: Bucket[T], key: str, body: bytes | None, coming: asyncio.Future[Answer]
+    ) -> int:
         try:
-            ack = await js.publish(f"$KV.{bucket.name}.{key}", body or b"", headers=head, msg_ttl=ttl)
-        except nats.js.errors.APIError as error:
-            if error.err_code in _WRONG_LAST_SEQUENCE:
-                BUS_WRITES.add(bucket=bucket.name, result="stale")
-                raise StaleWriteError(f"{bucket.name} {key}: someone else wrote it") from error
-            BUS_WRITES.add(bucket=bucket.name, result="refused")
-            raise RefusedError(f"{bucket.name} {key}: {in_words(error)}") from error
+            answer = await coming
         except nats.errors.MaxPayloadError as error:
             BUS_WRITES.add(bucket=bucket.name, result="refused")
             raise RefusedError(f"{bucket.name} {key}: {self._too_large(body or b'')}") from error
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+        except (nats.errors.Error, TimeoutError) as error:
             BUS_WRITES.add(bucket=bucket.name, result="unknown")
             self._note_taken(f"no answer to a write of {bucket.name} {key} ({in_words(error)})")
             raise BusAwayError(in_words(error)) from error
-        BUS_WRITES.add(bucket=bucket.name, result="written")
-        self._note_taken("")
-        return ack.seq
+        if answer.error is None:
+            BUS_WRITES.add(bucket=bucket.name, result="written")
+            self._note_taken("")
+            return answer.seq
+        if answer.error.err_code in _WRONG_LAST_SEQUENCE:
+            BUS_WRITES.add(bucket=bucket.name, result="stale")
+            raise StaleWriteError(f"{bucket.name} {key}: someone else wrote it")
+        BUS_WRITES.add(bucket=bucket.name, result="refused")
+        raise RefusedError(f"{bucket.name} {key}: {answer.error.description}")
 
     def found_written(self) -> None:
         """Note that a write whose answer was lost was applied: the bus does take writes."""
