@@ -19,12 +19,14 @@ import _socket
 import ctypes
 import errno
 import socket
+import sys
 from typing import Final
 
 from health_prober.sockets import RESET_ON_CLOSE, SocketAddress
 
-_connect: Final = ctypes.PyDLL(None).connect
-"""Called with Python's lock held: this does not wait, and to get the lock back may take milliseconds."""
+_connect: Final = ctypes.PyDLL(None, use_errno=True).connect
+"""Called with Python's lock held: this does not wait, and to get the lock back may take milliseconds, for each
+of the attempts that begin together."""
 _UNSPECIFIED = ctypes.byref(ctypes.create_string_buffer(16))
 """A sockaddr of family AF_UNSPEC, which Python's own connect cannot write."""
 GOES_ON: Final = frozenset({0, errno.EINPROGRESS})
@@ -52,13 +54,27 @@ def prepare(probe: _socket.socket) -> None:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
-def start(probe: _socket.socket, where: SocketAddress) -> int:
-    """Begin to connect; return an errno.
+def start(probe: _socket.socket, where: SocketAddress, packed: bytes | None) -> int:
+    """Begin to connect; return an errno. ``packed`` is what `pack` made of the address.
 
     Raises:
         OSError: the address is none that this host knows.
     """
-    return probe.connect_ex(where)
+    if packed is None:
+        return probe.connect_ex(where)
+    return 0 if _connect(probe.fileno(), packed, len(packed)) == 0 else ctypes.get_errno()
+
+
+def pack(family: int, where: SocketAddress) -> bytes | None:
+    """Write an address as connect(2) takes it (ip(7), ipv6(7)); None where only a resolver could."""
+    try:
+        octets = socket.inet_pton(family, where[0])
+    except (OSError, ValueError):
+        return None
+    port = where[1].to_bytes(2, "big")
+    return family.to_bytes(2, sys.byteorder) + port + (
+        octets + bytes(8) if family == socket.AF_INET else bytes(4) + octets + bytes(4)
+    )
 
 
 def reset(descriptor: int) -> bool:

@@ -40,9 +40,10 @@ _GROWN = 1.25
 _FEW = 200
 """more, are a new crowd."""
 _LONGEST_WAIT = 3600.0
-"""Seconds; epoll_wait(2) counts milliseconds in an int, which an interval of 25 days overflows."""
-_SWITCH_INTERVAL = 0.0005
-"""Seconds that another thread may compute while this one wants to (Python's default: ten times as long)."""
+"""Seconds; an interval may be longer than the kernel counts."""
+_SWITCH_INTERVAL = 0.0002
+"""Seconds that a thread may compute while another wants to (Python's default: 25 times as long). A decision
+goes from this thread to the bus's: either waits for the other, and a verdict has 5 ms for all of its way."""
 
 
 class Engine:
@@ -127,19 +128,22 @@ class Engine:
         now = time.monotonic()
         self._lean.expire(now, ended)
         passed: list[Probe] = []
-        self._lean.look(now, passed, self._endings.passed["tcp"])
         for probe, ending in ended:
             self._ended(probe, ending, now, passed)
-        if passed:
-            self._stayed_up(passed, now)
-            self._endings.count()
+        self._hand_over()
+        self._stayed_up(passed, now)
         for probe, event in self._aside.hanging(now):
             self._judge(probe, event, now)
         if woken:
             # what ended is judged before: whoever is dropped now must not come back by it
             self._woken(now)
         self._hand_over()
-        self._start_due(now)
+        began = self._start_due(now)
+        if not began or self._schedule.due:
+            # that all is well is no news: first comes what has just begun and was refused at once
+            quiet: list[Probe] = []
+            self._lean.look(now, quiet, self._endings.passed["tcp"])
+            self._stayed_up(quiet, now)
         PROBES_IN_FLIGHT.set(len(self._lean.flying) + len(self._aside.flying))
         self._say(now)
 
@@ -147,6 +151,8 @@ class Engine:
         """Say how long nothing will have to be done, in seconds; -1 is until something happens."""
         free = self._free
         if (self._schedule.due and free > 0) or (self._aside.due and self._aside.room(free)):
+            return 0
+        if self._lean.has_unseen(now):
             return 0
         wakes = [self._schedule.next, self._lean.next, self._aside.next, self._troubles.due]
         if self._punctuality.trouble or self._schedule.due or self._aside.due:
@@ -213,7 +219,8 @@ class Engine:
 
     # ---- when it begins
 
-    def _start_due(self, now: float) -> None:
+    def _start_due(self, now: float) -> bool:
+        """Begin some of those whose time has come; True if there were any."""
         self._schedule.take(now, self._aside.due.append)
         due, start, clock = self._schedule.due, self._lean.start, time.monotonic
         lateness: list[float] = []
@@ -234,6 +241,7 @@ class Engine:
             self._punctuality.began(lateness)
         for probe, failed in ended:
             self._judge(probe, failed, now)
+        return bool(lateness)
 
     # ---- how it ends
 
@@ -254,11 +262,14 @@ class Engine:
 
         Unless another's verdict was taken over meanwhile.
         """
+        if not probes:
+            return
         for probe in self._schedule.again(probes, now):
             self._decide(probe, Succeeded(probe.began), now)
         if self._troubles:
             for probe in probes:
                 self._troubles.over(probe)
+        self._endings.count()
 
     def _judge(self, probe: Probe, event: Event, now: float) -> None:
         self._endings.judged(probe.kind, event, now - probe.began)

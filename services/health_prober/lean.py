@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from health_prober import causes, connect, sockets
+from health_prober.alarm import Alarm
 from health_prober.attempt import PASSED, CheckFailedError, NotTriedError, Passed
 from health_prober.check import Failed, Unproven
 from health_prober.pool import Pool
@@ -57,6 +58,8 @@ class Lean:
         self._wake = wake
         self._epoll = select.epoll()
         self._epoll.register(wake, select.EPOLLIN)
+        self._alarm = Alarm()
+        self._epoll.register(self._alarm.descriptor, select.EPOLLIN)
         self._loud = Pool(self._epoll, _LOUD)
         self._quiet = Pool(self._epoll, _QUIET)
         self._unseen: deque[Probe] = deque()
@@ -74,6 +77,7 @@ class Lean:
         self._loud.close()
         self._quiet.close()
         self._epoll.close()
+        self._alarm.close()
 
     @property
     def next(self) -> float | None:
@@ -100,7 +104,7 @@ class Lean:
             # the usual attempt; a line has it only once it takes longer than usual
             try:
                 made = self._quiet.take(probe.family)
-                if made.connect_ex(probe.where) == errno.EINPROGRESS:
+                if connect.start(made, probe.where, probe.packed) == errno.EINPROGRESS:
                     probe.socket = made
                     probe.quiet = True
                     self.flying[made.fileno()] = probe
@@ -123,7 +127,7 @@ class Lean:
         except OSError as error:
             return Unproven(probe.began, causes.local_trouble(error.errno or errno.EINVAL))
         try:
-            number = connect.start(made, probe.where)
+            number = connect.start(made, probe.where, probe.packed)
         except OSError as error:
             number = error.errno or errno.EINVAL
         if number in connect.GOES_ON:
@@ -156,18 +160,25 @@ class Lean:
         before = now - _STANDS_FOR if 0 <= seconds < _STANDS_FOR else now
         self._quiet.rest(before)
         self._loud.rest(before)
+        if seconds > 0:
+            self._alarm.set(now + seconds)
+            seconds = -1
         woken = False
         flying = self.flying
         for descriptor, mask in self._epoll.poll(seconds, _EVENTS_A_TURN):
             probe = flying.get(descriptor)
             if probe is None:
-                # the wake, or the reset of a socket that has not been used since
+                # the wake, the alarm, or the reset of a socket that has not been used since
                 woken = woken or descriptor == self._wake
             elif probe.dialogue is not None:
                 self._heard(probe, mask, ended)
             else:
                 self._answered(probe, mask, ended)
         return woken
+
+    def has_unseen(self, now: float) -> bool:
+        """Say whether there is anything to `look` at."""
+        return bool(self._unseen) and self._unseen[0].began <= now - _LOOK_AFTER
 
     def look(self, now: float, passed: list[Probe], durations: list[float]) -> None:
         """Look for quiet connects that succeeded; they, and how long they took, are added to the lists."""

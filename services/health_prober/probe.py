@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from health_prober.attempt import kind_of
 from health_prober.check import Rules, State
+from health_prober.connect import pack
 from health_prober.sockets import resolve
 from health_prober.wheel import NOWHERE
 from vipbus.contracts import Check, HttpCheck, TcpCheck
@@ -35,6 +36,7 @@ class Probe:
         "lean",
         "line",
         "octets",
+        "packed",
         "patient",
         "quiet",
         "round",
@@ -69,6 +71,7 @@ class Probe:
         self.ticket = 0
         """Of its last attempt elsewhere (`health_prober.aside`)."""
         self.family, self.where = resolve(check.address, check.port)
+        self.packed = pack(self.family, self.where)
         self.steered = bool(check.source or check.source_port or check.interface or check.mark)
         shortest = min(check.interval, check.timeout)
         self.patient = isinstance(check, TcpCheck) and not self.steered and shortest >= _PATIENT_FROM
