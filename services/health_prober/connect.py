@@ -25,8 +25,7 @@ from typing import Final
 from health_prober.sockets import RESET_ON_CLOSE, SocketAddress
 
 _connect: Final = ctypes.PyDLL(None, use_errno=True).connect
-"""Called with Python's lock held: this does not wait, and to get the lock back may take milliseconds, for each
-of the attempts that begin together."""
+"""Called with Python's lock held: this does not wait, and to get the lock back may take a while each time."""
 _UNSPECIFIED = ctypes.byref(ctypes.create_string_buffer(16))
 """A sockaddr of family AF_UNSPEC, which Python's own connect cannot write."""
 GOES_ON: Final = frozenset({0, errno.EINPROGRESS})
@@ -72,8 +71,10 @@ def pack(family: int, where: SocketAddress) -> bytes | None:
     except (OSError, ValueError):
         return None
     port = where[1].to_bytes(2, "big")
-    return family.to_bytes(2, sys.byteorder) + port + (
-        octets + bytes(8) if family == socket.AF_INET else bytes(4) + octets + bytes(4)
+    return (
+        family.to_bytes(2, sys.byteorder)
+        + port
+        + (octets + bytes(8) if family == socket.AF_INET else bytes(4) + octets + bytes(4))
     )
 
 

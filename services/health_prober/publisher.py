@@ -1,27 +1,18 @@
-"""Says verdicts: compares what the book holds with what stands on the bus, and writes what differs.
-
-The fencing token in `Verdict.lease` is how far into the bucket ``member`` its writer had read when it wrote.
-Who leads a real server follows from the membership alone, so each handover happens at one revision of that
-bucket: the old leader's last verdict carries a lower number, the new leader's first that revision or a higher
-one. It holds when a real server goes from A to B and back to A between two that live. A replica that was
-cut off, or stopped and went on, has read less, and its late write is refused.
-"""
+"""Judges: compares what the book holds with what stands on the bus, and has what differs said."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from health_prober import metrics
-from health_prober.conclusion import Conclusion, conclude, difference, is_news, verdict_of
+from health_prober.conclusion import Conclusion, conclude, is_news, verdict_of
 from health_prober.judgement import Finding, Judgement, said_by_checks
-from health_prober.said import Said
 from health_prober.tally import Tally
+from health_prober.voice import Voice
 from health_prober.votes import counted, target_of
-from vipbus.contracts import HEALTH, Verdict, name_token, token_in_words
+from vipbus.contracts import Verdict, name_token
 from vipbus.telemetry import trace
 
 if TYPE_CHECKING:
@@ -32,9 +23,6 @@ if TYPE_CHECKING:
     from vipbus.bus import Bus, Follow
     from vipbus.telemetry.trace import TraceContext
 
-log = logging.getLogger(__name__)
-
-_TEMPLATE = "vipbus.state.health"
 _SLACK = 0.01
 """Seconds: what was computed with one clock is looked at by another."""
 
@@ -85,9 +73,8 @@ class Publisher:
         self.split: frozenset[str] = frozenset()
         """Keys of led targets whose verdict stays for want of a majority, as of the last audit."""
         self._split: set[str] = set()
-        self._said: Said[Verdict] = Said(
-            bus, HEALTH, health, may_write=self._may_still_write, may_replace=self._may_replace
-        )
+        self._voice = Voice(bus, health, may_write)
+        self._said = self._voice.said
 
     @property
     def standing(self) -> dict[str, Verdict]:
@@ -167,8 +154,7 @@ class Publisher:
             if self._said.standing(key) is None:
                 continue
             if self._may_write(key):
-                log.info("%s is not configured or not checked any more: its verdict is removed", _named(key))
-                self._say(key, None, trace.record("remove verdict"))
+                self._voice.take_back(key)
 
     def keep_only(self, mine: Callable[[str], bool]) -> None:
         """Forget what was said of keys that another replica speaks for now."""
@@ -242,7 +228,7 @@ class Publisher:
         if not electorate.several and self._knows_less(judgement, conclusion, key):
             return True
         verdict = verdict_of(target, conclusion, standing, now, prober=self._prober, lease=self._token())
-        self._say(key, verdict, count.ballot.trace)
+        self._voice.say(key, verdict, count.ballot.trace)
         return False
 
     def _knows_less(self, judgement: Judgement | None, conclusion: Conclusion, key: str) -> bool:
@@ -268,42 +254,6 @@ class Publisher:
         self._doubtful.add(key)
         self._wake()
 
-    def _say(self, key: str, verdict: Verdict | None, parent: TraceContext | None) -> None:
-        attributes: dict[str, str | int | float | bool] = {
-            "messaging.system": "nats",
-            "messaging.destination.template": _TEMPLATE,
-            "vipbus.key": key,
-        }
-        if verdict is not None:
-            attributes |= {
-                "vipbus.virtual_server": verdict.virtual_server,
-                "vipbus.real_server": verdict.real_server,
-                "vipbus.verdict": verdict.verdict,
-                "vipbus.cause": verdict.cause,
-            }
-            before = self._said.standing(key)
-            if before is None or before.verdict != verdict.verdict:
-                log.info("%s is %s: %s", _named(key), verdict.verdict, verdict.cause)
-                metrics.VERDICT_CHANGES.add(verdict=verdict.verdict)
-            else:
-                log.info("%s is still %s, but %s", _named(key), verdict.verdict, difference(before, verdict))
-        context = trace.record(f"publish {_TEMPLATE}", parent=parent, kind="producer", attributes=attributes)
-        self._said.say(key, verdict, context)
-
-    # ---- asked by the writer
-
-    def _may_still_write(self, key: str) -> bool:
-        allowed = self._may_write(key)
-        if not allowed:
-            metrics.WRITES_REFUSED.add()
-        return allowed
-
-    def _may_replace(self, current: Verdict, mine: Verdict) -> bool:
-        allowed = current.lease <= mine.lease
-        if not allowed:
-            metrics.WRITES_REFUSED.add()
-        return allowed
-
     def _trace_of(self, outcome: Outcome, keys: list[str]) -> TraceContext:
         decision = outcome.decision
         target = self._book.targets[keys[0]]
@@ -320,9 +270,3 @@ class Publisher:
             },
             error=decision.cause if decision.verdict == "down" else "",
         )
-
-
-def _named(key: str) -> str:
-    virtual_server, _, real_server = key.partition(".")
-    names = [token_in_words(token) or token for token in (real_server, virtual_server)]
-    return " of ".join(names)

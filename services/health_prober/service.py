@@ -13,19 +13,20 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from health_prober import engine, metrics, sharing
+from health_prober import conditions, engine, metrics, sharing
+from health_prober.configuration import Configuration
 from health_prober.hints import Hints
 from health_prober.lease import Lease
+from health_prober.membership import Membership
 from health_prober.opinions import Opinions
 from health_prober.publisher import Publisher
-from health_prober.targets import Target, address_of, everything_known, targets_of
+from health_prober.targets import Target, address_of
 from health_prober.verdicts import Book
 from health_prober.votes import target_of
-from vipbus.contracts import CONFIG, HEALTH, MEMBER, OPINION, Check, VerdictName, name_token, token_in_words
-from vipbus.runtime.revision import Revisions
+from vipbus.contracts import HEALTH, OPINION, Check, VerdictName, name_token
 
 if TYPE_CHECKING:
     from vipbus.runtime.life import Life
@@ -56,25 +57,16 @@ class Prober:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._crashed: asyncio.Future[None] = self._loop.create_future()
-        self._config_changed = True
-        self._entity = ""
-        self._alone = False
         self._health_was_live = False
-        self._members: frozenset[str] | None = None
         self._leases_taken: dict[str, int] = {}
-        self._revisions = Revisions()
-        self._targets: dict[str, Target] = {}
         self._electorates = sharing.Electorates()
         self._led = 0
         self._book = Book()
         bus = life.bus
-        self._config = bus.follow(
-            CONFIG,
-            on_change=self._note_config,
-            on_key=self._note_entity,
-            saved=life.settings.state_dir / "health-prober.config.json",
+        self._configuration = Configuration(
+            bus, life.settings.state_dir / "health-prober.config.json", self._wake.set
         )
-        self._member = bus.follow(MEMBER, on_change=self._wake.set)
+        self._membership = Membership(bus, self._me, self._wake.set)
         self._health = bus.follow(HEALTH, on_key=self._note_verdict, on_change=self._note_health)
         self._opinion = bus.follow(OPINION, on_key=self._note_opinion, on_change=self._note_opinions)
         self._opinion_was_live = False
@@ -85,15 +77,15 @@ class Prober:
             targets=lambda: self._led,
             on_renewed=self._note_lease,
             on_problem=lambda text: life.readiness.problem("lease", text),
-            leases=self._leases,
+            leases=self._membership.leases,
         )
         self._opinions = Opinions(
             bus,
             self._opinion,
-            self._member,
+            self._membership.follow,
             prober=prober,
             in_touch=lambda: self._in_touch,
-            token=lambda: self._member.revision,
+            token=lambda: self._membership.revision,
         )
         self._publisher = Publisher(
             bus,
@@ -103,7 +95,7 @@ class Prober:
             opinions=self._opinions,
             electorate=self._electorate,
             may_write=self._may_write,
-            token=lambda: self._member.revision,
+            token=lambda: self._membership.revision,
             wake=self._wake.set,
         )
         self._engine = engine.Engine(
@@ -114,15 +106,18 @@ class Prober:
         )
         Hints(bus, checks=self._checks_of, hasten=self._engine.hasten)
         bus.on_change.append(self._note_bus)
-        life.readiness.revisions_from(self._revisions.numbers)
-        life.readiness.watch("verdicts", self._unprobed)
-        life.readiness.watch("votes", self._without_majority)
-        life.readiness.watch("vantages", self._too_few)
+        life.readiness.revisions_from(self._configuration.numbers)
+        life.readiness.watch("verdicts", lambda: conditions.unprobed(self._book.unknown))
+        life.readiness.watch("votes", lambda: conditions.without_majority(self._publisher.split))
+        life.readiness.watch(
+            "vantages",
+            lambda: conditions.too_few(self.targets.values(), len(self._membership.shared or ())),
+        )
 
     @property
     def targets(self) -> Mapping[str, Target]:
         """Every checked real server there is, by key, whoever leads it."""
-        return self._targets
+        return self._configuration.targets
 
     async def run(self) -> None:
         """Probe until told to stop; then give up the lease, so that others go on at once."""
@@ -153,19 +148,9 @@ class Prober:
         self._engine.stop()
         await self._opinions.close()
         await self._publisher.close()
-        self._config.save_now()
+        self._configuration.save_now()
 
     # ---- what wakes the loop
-
-    def _note_entity(self, key: str) -> None:
-        self._entity = key
-
-    def _note_config(self) -> None:
-        # thousands of entities come before their head does; of a new snapshot no key is told
-        key, self._entity = self._entity, ""
-        if not key or key.endswith(".head") or self._revisions.waiting:
-            self._config_changed = True
-            self._wake.set()
 
     def _note_verdict(self, key: str) -> None:
         self._publisher.read(key)
@@ -195,7 +180,7 @@ class Prober:
         self._wake.set()
 
     def _note_patience(self) -> None:
-        self._alone = True
+        self._membership.patient = False
         self._wake.set()
 
     def _note_bus(self) -> None:
@@ -231,61 +216,35 @@ class Prober:
             self._wake.clear()
 
     def _reconcile(self) -> None:
-        stale = self._read_config()
-        members = self._membership()
+        stale = self._configuration.read()
+        if stale:
+            self._life.readiness.done(CONFIGURATION)
+        members = self._membership.now()
         health_is_news = self._health.live and not self._health_was_live
         self._health_was_live = self._health.live
-        if (leases := self._taken()) != self._leases_taken:
+        if (leases := self._membership.taken()) != self._leases_taken:
             # opinions count from the taking of their prober's lease
             self._leases_taken = leases
             self._publisher.again()
-        if members is not None and (stale or health_is_news or members != self._members):
+        if members is not None and (stale or health_is_news or members != self._membership.shared):
             self._share(members)
         else:
-            self._electorates.read(self._member.revision)
+            self._electorates.read(self._membership.revision)
         if not self._in_touch:
             return
-        doubtful = self._publisher.audit(self._known)
+        doubtful = self._publisher.audit(self._configuration.known)
         if doubtful:
             self._tell_engine(self._book.doubt(doubtful, self._publisher.standing))
 
-    def _known(self) -> Collection[str] | None:
-        """Give the keys of every checked real server there is; None where that is not sure."""
-        sure = self._config.live and everything_known(self._config.entries, self._revisions.routers)
-        return self._targets.keys() if sure else None
-
-    def _read_config(self) -> bool:
-        """Take what is new in the configuration; True if anything was."""
-        if not self._config_changed:
-            return False
-        self._config_changed = False
-        if not self._revisions.update(self._config.entries):
-            return False
-        self._targets = targets_of(self._revisions.routers.values())
-        self._life.readiness.done(CONFIGURATION)
-        return True
-
-    def _membership(self) -> frozenset[str] | None:
-        """Tell who shares the work: as the bus says while this replica is part of it, else as it last was.
-
-        None: not known yet, and it may still come.
-        """
-        if self._member.live and self._me in self._member.entries:
-            return frozenset(self._member.entries)
-        if self._members is None and self._alone and not self._member.live:
-            log.warning("no other prober is known of while the bus is away: probing everything alone")
-            return frozenset({self._me})
-        return self._members
-
     def _share(self, members: frozenset[str]) -> None:
-        if members != self._members:
+        if members != self._membership.shared:
             log.info("%d prober(s) share the work: %s", len(members), ", ".join(sorted(members)))
-        self._members = members
-        self._electorates.share(members, self._targets, self._member.revision, self._loop.time())
+        self._membership.shared = members
+        self._electorates.share(members, self.targets, self._membership.revision, self._loop.time())
         mine: dict[str, Target] = {}
         voted: dict[str, None] = {}
         led = 0
-        for key, target in self._targets.items():
+        for key, target in self.targets.items():
             electorate = self._electorates.get(target.address)
             if electorate is not None and self._me in electorate.voters:
                 mine[key] = target
@@ -293,7 +252,7 @@ class Prober:
                 if electorate.several:
                     voted[key] = None
         if led != self._led:
-            log.info("leading %d of %d real servers", led, len(self._targets))
+            log.info("leading %d of %d real servers", led, len(self.targets))
         self._led = led
         orders = self._book.take(mine, self._publisher.standing, voted)
         self._publisher.keep_only(lambda key: sharing.leader(members, address_of(key)) == self._me)
@@ -320,49 +279,11 @@ class Prober:
         """True while this replica knows what stands and who leads, and has a lease itself."""
         return (
             self._life.bus.connected
-            and self._member.live
+            and self._membership.sure
             and self._health.live
             and self._opinion.live
             and self._lease.held
-            and self._me in self._member.entries
         )
-
-    def _taken(self) -> dict[str, int]:
-        return {key: entry.value.taken or entry.revision for key, entry in self._member.entries.items()}
-
-    def _leases(self) -> dict[str, int]:
-        if not self._member.live:
-            return {}
-        return {key: entry.revision for key, entry in self._member.entries.items()}
 
     def _may_write(self, key: str) -> bool:
-        return self._in_touch and sharing.leader(self._member.entries, address_of(key)) == self._me
-
-    def _unprobed(self) -> str:
-        count = self._book.unknown
-        return f"{_counted(count)} not probed yet" if count else ""
-
-    def _without_majority(self) -> str:
-        split = sorted(self._publisher.split)
-        if not split:
-            return ""
-        first = token_in_words(split[0].rpartition(".")[2]) or split[0]
-        return (
-            f"{_counted(len(split))} (such as {first}) without a majority of probers, so what stood before "
-            "stays: the verdict names who says otherwise"
-        )
-
-    def _too_few(self) -> str:
-        members = len(self._members or ())
-        short = [target for target in self._targets.values() if target.vantages > members]
-        if not short or not members:
-            return ""
-        wanted = max(target.vantages for target in short)
-        return (
-            f"{_counted(len(short))} with up to {wanted} vantages and {members} of the prober to look: start "
-            "more, or lower vantages"
-        )
-
-
-def _counted(number: int) -> str:
-    return f"{number} real server{'s' if number > 1 else ''}"
+        return self._in_touch and self._membership.leads(key)

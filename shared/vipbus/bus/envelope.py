@@ -5,10 +5,9 @@ CloudEvents 1.0, NATS protocol binding, binary mode: attributes are ``ce-`` head
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 
-from vipbus.telemetry.trace import TraceContext
+from vipbus.telemetry.trace import TraceContext, random_id
 
 
 def headers(
@@ -21,7 +20,7 @@ def headers(
     """
     return {
         "ce-specversion": "1.0",
-        "ce-id": secrets.token_hex(8),
+        "ce-id": random_id(8),
         "ce-type": event_type,
         "ce-source": source,
         "ce-time": (time or datetime.now(UTC)).isoformat(timespec="microseconds"),

@@ -8,6 +8,7 @@ OpenTelemetry spans. The SDK is imported only then: start-up is failover time.
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +41,19 @@ def parse_traceparent(header: str | None) -> TraceContext | None:
     if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
         return None
     return TraceContext(match[1], match[2])
+
+
+_chance = random.Random()  # noqa: S311  # ids, no secrets; to ask the kernel gives Python's lock away each time
+os.register_at_fork(after_in_child=_chance.seed)
+
+
+def random_id(octets: int) -> str:
+    """Make an id that nobody else has, in hexadecimal digits."""
+    return f"{_chance.getrandbits(8 * octets) or 1:0{2 * octets}x}"
+
+
+def _made(parent: TraceContext | None) -> TraceContext:
+    return TraceContext(parent.trace_id if parent else random_id(16), random_id(8))
 
 
 class Exporter(Protocol):
@@ -98,7 +112,7 @@ def record(
     only the context is made. ``error`` marks the span as failed, in words.
     """
     if _exporter is None:
-        return TraceContext(parent.trace_id if parent else os.urandom(16).hex(), os.urandom(8).hex())
+        return _made(parent)
     return _exporter.record(
         name,
         parent=parent,
@@ -136,8 +150,7 @@ def span(
     ``start_ns`` sets its beginning back to when the cause was first seen.
     """
     if _exporter is None:
-        trace_id = parent.trace_id if parent else os.urandom(16).hex()
-        yield Span(name, TraceContext(trace_id, os.urandom(8).hex()))
+        yield Span(name, _made(parent))
         return
     with _exporter.open(
         name, parent=parent, links=links, kind=kind, start_ns=start_ns, attributes=attributes or {}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from health_prober import opinions, publisher, sharing, votes
+from health_prober import opinions, publisher, sharing, voice, votes
 from health_prober.lease import Lease
 from tests.unit.health_prober.simulation.rules import BrokenRuleError
 from tests.unit.health_prober.simulation.story import play
@@ -70,8 +70,8 @@ WRONG = (
     Wrong("changes verdicts with the voters", sharing.Electorates, "share", _hasty, 37),
     Wrong("does not tidy up", opinions.Opinions, "tidy", lambda *_: None, 0),
     Wrong("names no minority", votes, "_votes", lambda _said: (), 7),
-    Wrong("overwrites its successor", publisher.Publisher, "_may_replace", lambda *_: True, 68),
-    Wrong("writes when its lease is over", publisher.Publisher, "_may_still_write", lambda *_: True, 307),
+    Wrong("overwrites its successor", voice.Voice, "_may_replace", lambda *_: True, 68),
+    Wrong("writes when its lease is over", voice.Voice, "_may_still_write", lambda *_: True, 307),
     Wrong("takes every lease for held", Lease, "held", property(lambda _self: True), 323),
     Wrong("does not look again", publisher.Publisher, "again", lambda _self: None, 3),
 )
