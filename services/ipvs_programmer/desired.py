@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 
 import msgspec
 
 from ipvs_programmer.drain import Drain
 from ipvs_programmer.hold import Hold
+from ipvs_programmer.place import Place, place_of
 from ipvs_programmer.quorum import is_met
 from ipvs_programmer.ramp import ramped
 from ipvs_programmer.table import Destination, DestinationKey, Key, Pool, Service
 from ipvs_programmer.translate import (
     canonical,
-    destination_key,
-    forwarding_of,
     key_of,
     service_of,
     sorry_destination,
 )
-from ipvs_programmer.weights import Origin, checked_weight, effective_weight, plain
+from ipvs_programmer.weights import Origin, checked_weight, effective_weight
 from vipbus.contracts import (
     OperatorState,
     RealServer,
@@ -41,7 +41,7 @@ NO_TIME = datetime.fromtimestamp(0, UTC)
 """Of a picture that is not asked for slow starts: all of them are over."""
 
 
-class Configured(msgspec.Struct, frozen=True, kw_only=True):
+class Configured(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One virtual server of a revision with its real servers, and its identity in the kernel."""
 
     key: Key
@@ -54,6 +54,11 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
     def instance(self) -> str:
         """The token of the instance that owns the address; empty when none does."""
         return name_token(self.virtual_server.instance) if self.virtual_server.instance else ""
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Give the real servers with what follows from the configuration alone."""
+        return tuple(place_of(self.virtual_server, real) for real in self.real_servers)
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,17 +217,16 @@ def _members(server: Configured, picture: Picture) -> Iterable[tuple[_Member, bo
     virtual = server.virtual_server
     before = picture.kept.get(server.key) if picture.kept else None
     hold = picture.holds.get(virtual.id)
-    for real in server.real_servers:
-        of = f"{virtual.id}.{real.id}" if real.checks or picture.operators else ""
-        said = picture.operators.get(of)
+    for place in server.places:
+        real, destination = place.real, place.destination
+        said = picture.operators.get(place.of)
         if said is not None and said.state == "disable":
             continue
-        key = destination_key(real)
-        found = before.destinations.get(key) if before is not None and real.checks else None
-        verdict = picture.verdicts.get(of) if real.checks else None
-        up, origin = True, plain(real.weight)
-        if hold is not None and real.id in hold.held:
-            weight = hold.inside[real.id].effective
+        found = before.destinations.get(destination.key) if before is not None and real.checks else None
+        verdict = picture.verdicts.get(place.of) if real.checks else None
+        up, origin = True, place.origin
+        if hold is not None and place.token in hold.held:
+            weight = hold.inside[place.token].effective
             origin = Origin(configured=real.weight, checked=checked_weight(real, verdict), reason="held")
         elif found is not None:
             weight = found.weight
@@ -237,15 +241,8 @@ def _members(server: Configured, picture: Picture) -> Iterable[tuple[_Member, bo
             continue
         if said is not None:
             weight, origin = 0, msgspec.structs.replace(origin, operator="drain")
-        method, tunnel = forwarding_of(virtual, real)
-        destination = Destination(
-            key=key,
-            forwarding=method,
-            weight=weight,
-            upper_threshold=real.upper_threshold,
-            lower_threshold=real.lower_threshold,
-            tunnel=tunnel,
-        )
+        if weight != destination.weight:
+            destination = msgspec.structs.replace(destination, weight=weight)
         yield _Member(real, verdict, destination, origin), up
 
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from ipvs_programmer.desired import Configured, Picture, stands
 from ipvs_programmer.hold import Hold, Member, Weighed, decide
+from ipvs_programmer.place import Place
 from ipvs_programmer.table import Key, Pool, endpoint
-from ipvs_programmer.translate import destination_key
 from ipvs_programmer.weights import effective_weight
-from vipbus.contracts import PoolHeld, PoolReleased, RealServer
+from vipbus.contracts import PoolHeld, PoolReleased
 
 _NAMED: Final = 3
 """Real servers named in a problem."""
@@ -108,17 +108,16 @@ class Holds:
 
 def _members(server: Configured, picture: Picture) -> dict[str, Member]:
     members: dict[str, Member] = {}
-    virtual = server.virtual_server
     pool = picture.kept.get(server.key) if picture.kept else None
-    for real in server.real_servers:
-        key = f"{virtual.id}.{real.id}"
-        said = picture.operators.get(key)
+    for place in server.places:
+        real = place.real
+        said = picture.operators.get(place.of)
         if not real.checks or (said is not None and said.state == "disable"):
             continue
-        verdict = picture.verdicts.get(key)
-        found = _weight_found(server, picture, real, pool) if pool is not None else None
+        verdict = picture.verdicts.get(place.of)
+        found = _weight_found(picture, place, pool) if pool is not None else None
         weight = found if found is not None else effective_weight(real, verdict)
-        members[real.id] = Member(
+        members[place.token] = Member(
             weight=Weighed(real.weight, weight),
             stands=found is not None or stands(real, verdict),
             down_since=verdict.since if verdict is not None and verdict.verdict == "down" else None,
@@ -128,22 +127,21 @@ def _members(server: Configured, picture: Picture) -> dict[str, Member]:
 
 def _as_found(server: Configured, picture: Picture, pool: Pool | None) -> Hold:
     inside: dict[str, Weighed] = {}
-    for real in server.real_servers:
-        if not real.checks:
+    for place in server.places:
+        if not place.real.checks:
             continue
-        weight = _weight_found(server, picture, real, pool)
+        weight = _weight_found(picture, place, pool)
         if weight is not None:
-            inside[real.id] = Weighed(real.weight, weight)
+            inside[place.token] = Weighed(place.real.weight, weight)
     return Hold(inside)
 
 
-def _weight_found(server: Configured, picture: Picture, real: RealServer, pool: Pool | None) -> int | None:
+def _weight_found(picture: Picture, place: Place, pool: Pool | None) -> int | None:
     """Find with which weight a real server stood when this process began; None: it did not stand."""
     if pool is None:
-        return None if real.alpha else real.weight
-    found = pool.destinations.get(destination_key(real))
+        return None if place.real.alpha else place.real.weight
+    found = pool.destinations.get(place.destination.key)
     if found is None:
         return None
     # one that an operator drains has its weight from there
-    said = picture.operators.get(f"{server.virtual_server.id}.{real.id}")
-    return found.weight if said is None else real.weight
+    return found.weight if picture.operators.get(place.of) is None else place.real.weight

@@ -64,10 +64,17 @@ class Inputs:
         self._seen_verdicts: dict[str, Entry[Verdict]] = {}
         self._seen_operators: dict[str, Entry[OperatorState]] = {}
         self._seen_roles: dict[str, Entry[Role]] = {}
-        self._real_servers: dict[tuple[str, str], RealServer] | None = None
-        """Of the revision; made when it is asked for: few changes name any."""
+        self._news: set[str] = set()
+        """Keys of verdicts that were written since they were last looked at."""
+        self._pictures = -1
+        """The whole picture of them that was looked at last."""
         # configuration last: follows open in this order, and the first write needs all of them
-        self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / "ipvs-programmer.health.json")
+        self._health = bus.follow(
+            HEALTH,
+            on_change=wake,
+            on_key=self._news.add,
+            saved=state_dir / "ipvs-programmer.health.json",
+        )
         self._operator = bus.follow(
             OPERATOR, on_change=wake, saved=state_dir / "ipvs-programmer.operator.json"
         )
@@ -142,7 +149,6 @@ class Inputs:
         if self._token not in self._revisions.update(self._config.entries, self._token):
             return
         revision = self.revision = self._revisions.routers[self._token]
-        self._real_servers = None
         self.verdicts = {
             key: verdict
             for key, verdict in self.verdicts.items()
@@ -176,8 +182,14 @@ class Inputs:
                 )
 
     def _verdict_changes(self) -> Iterator[Change]:
-        for key, entry in self._health.entries.items():
-            if self._seen_verdicts.get(key) is entry:
+        entries, news = self._health.entries, list(self._news)
+        self._news.clear()
+        if self._pictures != self._health.pictures:
+            self._pictures = self._health.pictures
+            news = list(entries)  # a whole picture tells of no single key
+        for key in news:
+            entry = entries.get(key)
+            if entry is None or self._seen_verdicts.get(key) is entry:
                 continue
             self._seen_verdicts[key] = entry
             before, verdict = self.verdicts.get(key), entry.value
@@ -214,10 +226,9 @@ class Inputs:
             yield _operated(said, f"{self._name(said)} enabled again", self._operator.removed[key])
 
     def _real_server(self, virtual_server: str, real_server: str) -> RealServer | None:
-        if self._real_servers is None:
-            known = self.revision.real_servers if self.revision is not None else ()
-            self._real_servers = {(real.virtual_server, real.id): real for real in known}
-        return self._real_servers.get((virtual_server, real_server))
+        # its key names it: to name all of a revision for one would hold the first verdict after it up
+        entry = self._config.entries.get(f"{self._token}.real-server.{virtual_server}.{real_server}")
+        return entry.value if entry is not None and isinstance(entry.value, RealServer) else None
 
     def _name(self, of: Verdict | OperatorState) -> str:
         real = self._real_server(of.virtual_server, of.real_server)
