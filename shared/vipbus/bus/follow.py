@@ -17,9 +17,9 @@ import nats.errors
 from nats.js import JetStreamContext
 
 from vipbus.bus.consumer import Consumer, Place, Receive, header
+from vipbus.bus.saved import SavedPicture
 from vipbus.contracts import Bucket
 from vipbus.contracts.limits import UNREADABLE
-from vipbus.runtime.files import write_atomically
 from vipbus.telemetry.trace import TraceContext, parse_traceparent
 
 log = logging.getLogger(__name__)
@@ -43,17 +43,6 @@ class Entry(msgspec.Struct, Generic[T], frozen=True, gc=False):
     revision: int
     body: bytes
     trace: TraceContext | None = None
-
-
-class _SavedEntry(msgspec.Struct, frozen=True, gc=False):
-    revision: int
-    body: bytes
-    """In the file it is base64."""
-
-
-class _Saved(msgspec.Struct, frozen=True):
-    bucket: str
-    entries: dict[str, _SavedEntry]
 
 
 class Follow(Generic[T]):
@@ -87,7 +76,7 @@ class Follow(Generic[T]):
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
         self._on_change = on_change
         self._on_key = on_key
-        self._saved = saved
+        self._saved = SavedPicture(saved, bucket.name) if saved is not None else None
         self._saving: asyncio.TimerHandle | None = None
         self._save_by = 0.0
         self._changes = 0
@@ -100,8 +89,8 @@ class Follow(Generic[T]):
         self._trace: tuple[bytes | None, TraceContext | None] = (None, None)
         """The last traceparent and what it means: a revision's entities have one between them."""
         self._before = len(f"$KV.{bucket.name}.")
-        if saved is not None:
-            self._load(saved)
+        if self._saved is not None:
+            self._load(self._saved)
 
     @property
     def entries(self) -> Mapping[str, Entry[T]]:
@@ -188,7 +177,7 @@ class Follow(Generic[T]):
             return
         self.revision = place.stream
         self._on_key(key)
-        self._changed()
+        self._changed(key)
 
     def _trace_of(self, headers: bytes) -> TraceContext | None:
         said = header(headers, _TRACEPARENT)
@@ -203,10 +192,11 @@ class Follow(Generic[T]):
         self.revision = self._incoming_revision
         self.live = self.known = True
         self.pictures += 1
-        self._changed()
+        self._changed(None)
 
-    def _changed(self) -> None:
+    def _changed(self, key: str | None) -> None:
         if self._saved is not None:
+            self._saved.note(key)
             self._changes += 1
             if self._saving is None:
                 loop = asyncio.get_running_loop()
@@ -216,18 +206,15 @@ class Follow(Generic[T]):
 
     # ---- the file
 
-    def _load(self, path: Path) -> None:
+    def _load(self, saved: SavedPicture) -> None:
         try:
-            saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
-            if saved.bucket != self.bucket.name:
-                raise ValueError(f"it holds {saved.bucket}")
-            for key, entry in saved.entries.items():
+            for key, entry in saved.read().items():
                 self._entries[key] = Entry(self._decoder.decode(entry.body), entry.revision, entry.body)
         except FileNotFoundError:
             return
         except (OSError, ValueError, *UNREADABLE) as error:
             self._entries.clear()
-            log.warning("saved state %s is not usable and is ignored: %s", path, error)
+            log.warning("saved state %s is not usable and is ignored: %s", saved.path, error)
             return
         self.known = True
 
@@ -241,14 +228,7 @@ class Follow(Generic[T]):
     def _save(self) -> None:
         self._saving = None
         assert self._saved is not None  # noqa: S101  # only scheduled where there is a file
-        saved = _Saved(
-            self.bucket.name,
-            {key: _SavedEntry(entry.revision, entry.body) for key, entry in self._entries.items()},
-        )
-        try:
-            write_atomically(self._saved, msgspec.json.encode(saved))
-        except OSError as error:
-            log.warning("state could not be saved in %s: %s", self._saved, error)
+        self._saved.write(self._entries)
 
     def save_now(self) -> None:
         """Write what is not saved yet; for the end of a process."""
