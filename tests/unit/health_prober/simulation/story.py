@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from health_prober import lease, publisher, service
@@ -17,6 +18,8 @@ from tests.unit.health_prober.simulation.loop import SimulatedLoop
 from tests.unit.health_prober.simulation.rules import BrokenRuleError
 from tests.unit.health_prober.simulation.world import Plan, Replica, World
 from vipbus.contracts import Damping, TcpCheck
+
+T = TypeVar("T")
 
 TROUBLE = 12.0
 """Seconds of trouble."""
@@ -32,11 +35,16 @@ def play(seed: int, say: Callable[[str], None] = lambda _line: None) -> World:
     Raises:
         BrokenRuleError: a rule was broken.
     """
+    return simulated(_Story(seed, say).play)
+
+
+def simulated(story: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a story in simulated time."""
     loop = SimulatedLoop()
     asyncio.set_event_loop(loop)
     with _simulated_clocks():
         try:
-            return loop.run_until_complete(_Story(seed, say).play())
+            return loop.run_until_complete(story())
         finally:
             left = asyncio.all_tasks(loop)
             for task in left:
