@@ -114,7 +114,7 @@ class Place:
         where = "" if processor is None else f"-{processor}"
         self.namespace = Namespace(f"prober-{kind}-{os.getpid()}{where}")
         self._directory = directory / f"place{where}"
-        self._processor = processor
+        self.processor = processor
         self._targets: subprocess.Popen[bytes]
 
     def __enter__(self) -> Place:
@@ -180,7 +180,7 @@ class Place:
         return self._spawn(["haproxy", "-db", "-f", str(file)])
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        held = [] if self._processor is None else ["taskset", "--cpu-list", str(self._processor)]
+        held = [] if self.processor is None else ["taskset", "--cpu-list", str(self.processor)]
         return self.namespace.spawn([*held, *command], self._directory / "log")
 
     def _answers(self) -> bool:

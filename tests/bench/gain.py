@@ -1,7 +1,8 @@
-"""What a second processor brings to work that shares nothing: no program can gain more on this machine.
+"""What a processor does of work that shares nothing, alone and beside another that does the same.
 
+No program can gain more by a second processor: where both are threads of one core, they share what computes.
 ``python -m tests.bench.gain PROCESSOR BEGIN SECONDS`` computes there for so long, from a moment of the
-monotonic clock on, and prints how much it did.
+monotonic clock on, and prints how much it did, and how many seconds it had the processor.
 """
 
 from __future__ import annotations
@@ -11,41 +12,48 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import dataclass
 
 _PIECE = 1000
 _STARTS = 0.5
 """Seconds until an interpreter runs."""
 
 
-def work(processor: int, begin: float, seconds: float) -> int:
-    """Compute on a processor; return how many pieces were done."""
+@dataclass(frozen=True)
+class Computed:
+    """What was done in each second."""
+
+    pieces: float
+    had: float
+    """Processors."""
+
+
+def work(processor: int, begin: float, seconds: float) -> tuple[int, float]:
+    """Compute on a processor; return how many pieces were done, and in how many seconds on it."""
     os.sched_setaffinity(0, {processor})
     while time.monotonic() < begin:
         pass
-    number, pieces = 0, 0
+    number, pieces, before = 0, 0, time.process_time()
     while time.monotonic() < begin + seconds:
         for _ in range(_PIECE):
             number = (number * 31 + 7) % 1_000_003
         pieces += 1
-    return pieces
+    return pieces, time.process_time() - before
 
 
-def gain(processors: Sequence[int], seconds: float) -> float:
-    """Compute on each processor alone, then on all at once: how many times what one does alone."""
-    alone = [_at_once([processor], seconds) for processor in processors]
-    return _at_once(processors, seconds) / fmean(alone)
-
-
-def _at_once(processors: Sequence[int], seconds: float) -> int:
+def computed(processors: Sequence[int], seconds: float) -> Computed:
+    """Compute on these processors at once."""
     begin = time.monotonic() + _STARTS
     command = [sys.executable, "-m", "tests.bench.gain"]
     workers = [
         subprocess.Popen([*command, str(processor), str(begin), str(seconds)], stdout=subprocess.PIPE)
         for processor in processors
     ]
-    return sum(int(worker.communicate()[0]) for worker in workers)
+    done = [worker.communicate()[0].split() for worker in workers]
+    return Computed(
+        sum(int(pieces) for pieces, _ in done) / seconds, sum(float(had) for _, had in done) / seconds
+    )
 
 
 if __name__ == "__main__":
-    print(work(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))
+    print(*work(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))

@@ -10,20 +10,26 @@ from dataclasses import dataclass
 
 from tests.bench.checkers import Checker, Kind, Place, Program, Work
 from tests.bench.figures import Distribution
+from tests.bench.gain import computed
 from tests.bench.prober_engine import quantile
 from tests.bench.syns import Syns, lateness
 from tests.support.waiting import eventually
 
+LOOP = "a loop"
 INTERVAL = 1.0
 """Seconds between two checks of a target at a rate: there are as many targets as checks a second."""
 MANY = 10_000
-"""Targets that a processor is flooded with."""
+"""Targets that each processor is flooded with: half of them, twice as often, would be other checks."""
 TOO_MANY = {"tcp": 60_000, "http": 30_000}
 """Checks a second that no processor carries."""
 _HELD = 0.98
 """Share of what was asked that a program makes at least that can hold it."""
 _FOUND_WITHIN = 30.0
 """Seconds in which every target is found up by a program that can hold the rate."""
+_WHOLE = 0.95
+"""Share of its processors that a program had at least that was alone there, with its targets and its work."""
+TRIES = 3
+"""Times that a flood is made until it is alone there."""
 _SETTLES = 1.0
 """Seconds until it runs evenly then."""
 
@@ -56,6 +62,11 @@ class Run:
     def held(self) -> bool:
         """True: it made what was asked of it, so that its figures are those of this rate."""
         return self.found and self.carried >= _HELD * self.asked
+
+    @property
+    def whole(self) -> bool:
+        """True: it had the processors that it was flooded on, so that its figures are those of them."""
+        return self.had >= _WHOLE * self.replicas
 
 
 class _Meter:
@@ -132,21 +143,31 @@ def paced(place: Place, program: Program, rate: int, seconds: float) -> Run:
     )
 
 
-def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
+def flooded(groups: Sequence[Place], program: Program, seconds: float, tries: int = TRIES) -> Run:
     """Run a program beside its targets on each processor, with more than it carries.
 
-    Several replicas of it share the targets; each is asked for as much as one alone.
+    Several replicas of vipbus share the targets of all; each has as many as one alone, as often. It is done
+    again where others were on these processors meanwhile.
     """
+    runs: list[Run] = []
+    while len(runs) < tries and not any(run.whole for run in runs):
+        runs.append(_flooded(groups, program, seconds))
+    return max(runs, key=lambda run: run.had)
+
+
+def _flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
     kind, replicas = groups[0].kind, len(groups)
-    interval = MANY / replicas / TOO_MANY[kind]
-    checkers = [
-        place.start(program, Work(MANY, interval, replica, replicas)) for replica, place in enumerate(groups)
+    interval = MANY / TOO_MANY[kind]
+    works = [
+        Work(MANY * replicas, interval, replica, replicas) if program == "vipbus" else Work(MANY, interval)
+        for replica in range(replicas)
     ]
+    checkers = [place.start(program, work) for place, work in zip(groups, works, strict=True)]
     try:
         before = [place.begun() for place in groups]
         for place, begun in zip(groups, before, strict=True):
             eventually(
-                lambda place=place, begun=begun: place.begun() >= begun + 2 * MANY // replicas,  # type: ignore[misc]  # bound
+                lambda place=place, begun=begun: place.begun() >= begun + 2 * MANY,  # type: ignore[misc]  # bound
                 "every target is checked",
                 within=60,
             )
@@ -159,13 +180,31 @@ def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
             checker.stop()
     return Run(
         kind=kind,
-        program=program if replicas == 1 else f"{replicas} x {program}",
+        program=_several(replicas, program),
         asked=replicas * TOO_MANY[kind],
         replicas=replicas,
         carried=sum(each.checks for each in read),
         cpu=_each(read),
         had=sum(each.had for each in read),
     )
+
+
+def looped(kind: Kind, processors: Sequence[int], seconds: float) -> Run:
+    """Compute on these processors beside the floods of one kind: what any program can gain there."""
+    found = computed(processors, seconds)
+    return Run(
+        kind=kind,
+        program=_several(len(processors), LOOP),
+        asked=0,
+        replicas=len(processors),
+        carried=found.pieces,
+        cpu=found.had / found.pieces,
+        had=found.had,
+    )
+
+
+def _several(replicas: int, program: str) -> str:
+    return program if replicas == 1 else f"{replicas} x {program}"
 
 
 def _each(read: Sequence[_Read]) -> float:

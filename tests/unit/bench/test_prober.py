@@ -82,11 +82,13 @@ def test_what_others_took_of_the_processors_is_reckoned_out() -> None:
     shown = show_flooded(
         [
             Run("tcp", "vipbus", 9, 20_000, 30e-6, had=1.0),
-            Run("tcp", "2 x vipbus", 9, 30_000, 31e-6, replicas=2, had=1.6),
+            Run("tcp", "2 x vipbus", 9, 30_000, 31e-6, replicas=2, had=1.92),
             Run("tcp", "haproxy", 9, 16_000, 40e-6, had=1.0),
+            Run("tcp", "2 x haproxy", 9, 24_000, 40e-6, replicas=2, had=1.6),
         ]
     ).splitlines()
-    assert [cell.strip() for cell in shown[3].split("|")[6:8]] == ["1.50x", "1.88x"]
+    over = [[cell.strip() for cell in line.split("|")[6:8]] for line in shown[3::2]]
+    assert over == [["1.50x", "1.56x"], ["disturbed", "1.88x"]]
     assert "1.25x" in shown[4]
 
 
