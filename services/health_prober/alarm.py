@@ -31,13 +31,15 @@ class Alarm:
         if self.descriptor < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-    def set(self, moment: float) -> None:
+    def set(self, moment: float | None) -> None:
         """Let it go off at a moment, in seconds on the monotonic clock; one that has passed is now.
+
+        None: never.
 
         Raises:
             OSError: the moment is beyond what the kernel counts.
         """
-        nanoseconds = max(int(moment * 1e9), 1)  # none at all would be never
+        nanoseconds = 0 if moment is None else max(int(moment * 1e9), 1)
         spec = _Spec(0, 0, *divmod(nanoseconds, 10**9))
         if _library.timerfd_settime(self.descriptor, _ABSOLUTE, spec, None) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

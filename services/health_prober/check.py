@@ -31,7 +31,7 @@ FIRST_WITHIN = 1.0
 """Seconds over which the first attempts at unknown targets are spread: soon, but no herd."""
 SHORTEST = 0.01
 """Seconds that an interval has at least, whatever was published: none at all would be a busy loop."""
-_STEP = 0.008
+_STEP = 0.016
 """Seconds between moments at which checks of one interval begin: together they cost less than one by one."""
 _STEPS = 50
 """Moments that an interval has at least."""

@@ -122,37 +122,46 @@ class Engine:
             self._aside.stop()
 
     def _turn(self) -> None:
-        ended: list[tuple[Probe, Ending]] = []
         now = time.monotonic()
-        woken = self._lean.wait(now, self._patience(now), ended)
+        woken = self._hear(now, self._patience(now))
         now = time.monotonic()
-        self._lean.expire(now, ended)
-        passed: list[Probe] = []
-        for probe, ending in ended:
-            self._ended(probe, ending, now, passed)
-        self._hand_over()
-        self._stayed_up(passed, now)
         for probe, event in self._aside.hanging(now):
             self._judge(probe, event, now)
         if woken:
             # what ended is judged before: whoever is dropped now must not come back by it
             self._woken(now)
         self._hand_over()
-        began = self._start_due(now)
-        if not began or self._schedule.due:
-            # that all is well is no news: first comes what has just begun and was refused at once
-            quiet: list[Probe] = []
-            self._lean.look(now, quiet, self._endings.passed["tcp"])
-            self._stayed_up(quiet, now)
+        if self._start_due(now) and not self._schedule.due:
+            # on this host a port without a listener refuses at once, and that is the news
+            self._hear(now, 0)
+        self._look(now)
         PROBES_IN_FLIGHT.set(len(self._lean.flying) + len(self._aside.flying))
         self._say(now)
+
+    def _hear(self, now: float, patience: float) -> bool:
+        """Wait for answers, at most so many seconds, and judge them; True: woken."""
+        ended: list[tuple[Probe, Ending]] = []
+        woken = self._lean.wait(now, patience, ended)
+        now = time.monotonic()
+        self._lean.expire(now, ended)
+        if ended:
+            passed: list[Probe] = []
+            for probe, ending in ended:
+                self._ended(probe, ending, now, passed)
+            self._hand_over()
+            self._stayed_up(passed, now)
+        return woken
+
+    def _look(self, now: float) -> None:
+        """Look for successes that nobody tells of: last, for they are no news."""
+        passed: list[Probe] = []
+        self._lean.look(now, passed, self._endings.passed["tcp"])
+        self._stayed_up(passed, now)
 
     def _patience(self, now: float) -> float:
         """Say how long nothing will have to be done, in seconds; -1 is until something happens."""
         free = self._free
         if (self._schedule.due and free > 0) or (self._aside.due and self._aside.room(free)):
-            return 0
-        if self._lean.has_unseen(now):
             return 0
         wakes = [self._schedule.next, self._lean.next, self._aside.next, self._troubles.due]
         if self._punctuality.trouble or self._schedule.due or self._aside.due:

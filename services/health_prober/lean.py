@@ -160,8 +160,8 @@ class Lean:
         before = now - _STANDS_FOR if 0 <= seconds < _STANDS_FOR else now
         self._quiet.rest(before)
         self._loud.rest(before)
-        if seconds > 0:
-            self._alarm.set(now + seconds)
+        if seconds:
+            self._alarm.set(now + seconds if seconds > 0 else None)
             seconds = -1
         woken = False
         flying = self.flying
@@ -175,10 +175,6 @@ class Lean:
             else:
                 self._answered(probe, mask, ended)
         return woken
-
-    def has_unseen(self, now: float) -> bool:
-        """Say whether there is anything to `look` at."""
-        return bool(self._unseen) and self._unseen[0].began <= now - _LOOK_AFTER
 
     def look(self, now: float, passed: list[Probe], durations: list[float]) -> None:
         """Look for quiet connects that succeeded; they, and how long they took, are added to the lists."""

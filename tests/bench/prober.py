@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.checkers import Kind, Place, Program
 from tests.bench.figures import milliseconds, ratio, table
 from tests.bench.machine import Busy, describe
-from tests.bench.prober_runs import INTERVAL, LOOP, MANY, TRIES, Run, flooded, looped, median, paced
+from tests.bench.prober_runs import INTERVAL, LOOP, MANY, Run, flooded, looped, median, paced
 from tests.bench.report import write_section
 from tests.lab.namespace import command
 
@@ -48,7 +48,7 @@ program can gain more than that by a second processor.
 
 
 def in_turn(
-    place: Place, groups: Sequence[Place], rounds: int, seconds: float, rates: Sequence[int], tries: int
+    place: Place, groups: Sequence[Place], rounds: int, seconds: float, rates: Sequence[int]
 ) -> tuple[list[Run], list[Run]]:
     """Run everything of one kind, the programs in turn; give what was paced and what was flooded.
 
@@ -63,7 +63,7 @@ def in_turn(
                 paces.setdefault((rate, program), []).append(paced(place, program, rate, seconds))
         for some in ([groups[0]], [groups[1]], groups):
             for program in order:
-                floods.setdefault((program, len(some)), []).append(flooded(some, program, seconds, tries))
+                floods.setdefault((program, len(some)), []).append(flooded(some, program, seconds))
             held = [group.processor for group in some]
             floods.setdefault((LOOP, len(some)), []).append(looped(place.kind, held, seconds))
     by_rate = sorted(paces, key=lambda key: (key[0], PROGRAMS.index(key[1])))
@@ -119,8 +119,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="once, 1 second, at 1000 a second")
     parser.add_argument("--write", type=Path, help="the file whose section is replaced")
     options = parser.parse_args()
-    rounds, seconds, rates, tries = (
-        (1, 1.0, RATES[:1], 1) if options.short else (options.rounds, options.seconds, RATES, TRIES)
+    rounds, seconds, rates = (
+        (1, 1.0, RATES[:1]) if options.short else (options.rounds, options.seconds, RATES)
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # what it started is to end with it
     busy = Busy()
@@ -136,7 +136,7 @@ def main() -> None:
                 place, *groups = [
                     held.enter_context(Place(kind, directory, processor)) for processor in (None, *processors)
                 ]
-                some, more = in_turn(place, groups, rounds, seconds, rates, tries)
+                some, more = in_turn(place, groups, rounds, seconds, rates)
             paces += some
             floods += more
     carried = _CARRIED.format(many=MANY)

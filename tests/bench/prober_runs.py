@@ -28,8 +28,10 @@ _FOUND_WITHIN = 30.0
 """Seconds in which every target is found up by a program that can hold the rate."""
 _WHOLE = 0.95
 """Share of its processors that a program had at least that was alone there, with its targets and its work."""
-TRIES = 3
-"""Times that a flood is made until it is alone there."""
+_TRIES = 3
+"""Times that a flood is made until it is alone there;"""
+_SHORT = 1.0
+"""one that lasts so many seconds is only to run."""
 _SETTLES = 1.0
 """Seconds until it runs evenly then."""
 
@@ -143,13 +145,14 @@ def paced(place: Place, program: Program, rate: int, seconds: float) -> Run:
     )
 
 
-def flooded(groups: Sequence[Place], program: Program, seconds: float, tries: int = TRIES) -> Run:
+def flooded(groups: Sequence[Place], program: Program, seconds: float) -> Run:
     """Run a program beside its targets on each processor, with more than it carries.
 
     Several replicas of vipbus share the targets of all; each has as many as one alone, as often. It is done
     again where others were on these processors meanwhile.
     """
     runs: list[Run] = []
+    tries = _TRIES if seconds > _SHORT else 1
     while len(runs) < tries and not any(run.whole for run in runs):
         runs.append(_flooded(groups, program, seconds))
     return max(runs, key=lambda run: run.had)
