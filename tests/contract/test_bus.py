@@ -192,6 +192,56 @@ def test_a_displaced_owner_does_not_overwrite_its_successor(nats_server: NatsSer
     run(story)
 
 
+def test_keys_do_not_wait_for_each_other_and_the_last_word_of_each_is_the_last(
+    nats_server: NatsServer,
+) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            keys = [f"v.r{number}" for number in range(200)]
+            heard: dict[str, list[str]] = {key: [] for key in keys}
+            follow = bus.follow(HEALTH, on_key=lambda key: heard[key].append(follow.entries[key].value.cause))
+            await eventually_async(lambda: follow.live, "the follow is live")
+            under_way: list[int] = []
+            writer = StateWriter(bus, HEALTH, on_written=lambda *_: under_way.append(len(writer._under_way)))
+            for word in ("first", "second", "last"):
+                for key in keys:
+                    writer.set(key, verdict(cause=word), trace.record("test"))
+            assert await writer.flushed(10)
+            await eventually_async(
+                lambda: all(said[-1:] == ["last"] for said in heard.values()), "all is heard"
+            )
+            order = ["first", "second", "last"]
+            assert all(said == sorted(said, key=order.index) for said in heard.values())
+            assert 1 < max(under_way) <= 64
+            # what is known of a key is written by the call itself: before anything else has its turn
+            writer.set("v.r0", verdict(cause="now"), trace.record("test"))
+            assert len(bus._posts._waiting) == 1
+            assert await writer.flushed(10)
+            await writer.close()
+
+    run(story)
+
+
+def test_what_a_lost_connection_did_not_answer_is_written_over_the_next(nats_server: NatsServer) -> None:
+    async def story() -> None:
+        async with connected(nats_server) as bus:
+            writer = StateWriter(bus, HEALTH)
+            for number in range(100):
+                writer.set(f"v.r{number}", verdict(), trace.record("test"))
+            nats_server.kill()
+            for number in range(100):
+                writer.set(f"v.r{number}", verdict(cause="last"), trace.record("test"))
+            assert not await writer.flushed(0.2)
+            nats_server.start()
+            assert await writer.flushed(20)
+            entries = await bus.read(HEALTH)
+            assert {entry.value.cause for entry in entries.values()} == {"last"}
+            assert len(entries) == 100
+            await writer.close()
+
+    run(story)
+
+
 def test_a_writer_that_starts_again_leaves_what_says_the_same(nats_server: NatsServer) -> None:
     async def story() -> None:
         async with connected(nats_server) as bus:
