@@ -9,7 +9,6 @@ decisions back; between the two it needs nobody.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 import threading
@@ -19,26 +18,23 @@ from collections.abc import Callable, Iterable
 
 from health_prober.aside import DESCRIPTORS, Aside
 from health_prober.attempt import Passed
-from health_prober.check import Event, Succeeded, Unproven, begin, calm, decide, learn, rules_of
+from health_prober.check import Event, Succeeded, Unproven, decide
 from health_prober.endings import Endings
 from health_prober.lean import Ending, Lean, TooSlow
 from health_prober.metrics import PROBES_IN_FLIGHT
 from health_prober.orders import Orders, Outcome
 from health_prober.probe import Probe
-from health_prober.punctual import Punctuality, bound_of
+from health_prober.punctual import Punctuality
+from health_prober.roster import Roster
 from health_prober.schedule import Schedule
 from health_prober.sockets import raise_descriptor_limit
 from health_prober.troubles import Troubles
-from vipbus.contracts import Check, VerdictName
+from vipbus.contracts import Check
 
 __all__ = ["Engine", "Orders", "Outcome", "raise_descriptor_limit"]
 
 _STARTS_A_TURN = 16
 """Attempts begun before answers are looked at again, so that an answer's time is not that of other starts."""
-_GROWN = 1.25
-"""Times as many checks as before, and"""
-_FEW = 200
-"""more, are a new crowd."""
 _LONGEST_WAIT = 3600.0
 """Seconds; an interval may be longer than the kernel counts."""
 _SWITCH_INTERVAL = 0.0002
@@ -73,12 +69,11 @@ class Engine:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lean = Lean(self._wake)
         self._aside = Aside(ring=self._ring, on_crash=on_crash)
-        self._probes: dict[Check, Probe] = {}
         self._schedule = Schedule()
         self._endings = Endings()
-        self._frozen = 0
         self._punctuality = Punctuality(time.monotonic())
         self._troubles = Troubles()
+        self._roster = Roster(self._lean, self._aside, self._schedule, self._troubles)
         self._decided: list[Outcome] = []
         self._thread = threading.Thread(target=self._live, name="probes", daemon=True)
 
@@ -180,51 +175,15 @@ class Engine:
         while self._orders:
             self._take(self._orders.popleft(), now)
         while self._hastened:
-            probe = self._probes.get(self._hastened.popleft())
+            probe = self._roster.probes.get(self._hastened.popleft())
             if probe is not None:
                 self._schedule.hasten(probe, now)
         for probe, event in self._aside.ended():
             self._judge(probe, event, now)
 
-    # ---- what is to be checked
-
     def _take(self, orders: Orders, now: float) -> None:
         self._taken = orders.number
-        gone = [self._probes.pop(check) for check in self._probes.keys() - orders.checks.keys()]
-        for probe in gone:
-            self._forget(probe)
-        if gone:
-            dropped = set(gone)
-            self._schedule.sweep(dropped)
-            self._aside.sweep(dropped)
-        for check, verdict in orders.checks.items():
-            known = self._probes.get(check)
-            if known is None:
-                self._begin(check, verdict or "unknown", now)
-            elif verdict is not None:
-                self._schedule.settle(known)
-                known.state = learn(known.state, verdict)
-                known.calm = calm(known.state)
-        self._lean.keep_lines(self._probes.values())
-        if len(self._probes) > _GROWN * self._frozen + _FEW:
-            # what lives as long as its check is out of the collector's way: it would stop every thread
-            self._frozen = len(self._probes)
-            gc.collect()
-            gc.freeze()
-
-    def _begin(self, check: Check, verdict: VerdictName, now: float) -> None:
-        rules = rules_of(check)
-        probe = self._probes[check] = Probe(check, rules, begin(rules, verdict, now))
-        probe.bound = bound_of(rules.interval)
-        self._lean.admit(probe)
-        self._schedule.put(probe)
-
-    def _forget(self, probe: Probe) -> None:
-        self._schedule.remove(probe)
-        self._troubles.over(probe)
-        if probe.socket is not None:
-            self._lean.drop(probe)
-        self._aside.drop(probe)
+        self._roster.take(orders.checks, now)
 
     # ---- when it begins
 

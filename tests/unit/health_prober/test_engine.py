@@ -271,7 +271,7 @@ def alone(known: VerdictName) -> tuple[Engine, TcpCheck, Probe, list[Outcome]]:
     engine = Engine(limit=10, on_outcomes=outcomes.extend, on_trouble=print, on_crash=print)
     check = tcp(closed_port(), interval=60.0)
     engine._take(Orders(1, {check: known}), time.monotonic())
-    return engine, check, engine._probes[check], outcomes
+    return engine, check, engine._roster.probes[check], outcomes
 
 
 def test_who_is_dropped_in_the_moment_of_its_answer_does_not_come_back() -> None:
@@ -286,7 +286,7 @@ def test_who_is_dropped_in_the_moment_of_its_answer_does_not_come_back() -> None
     engine._orders.append(Orders(2, {}))
     engine._turn()
     assert [outcome.decision.verdict for outcome in outcomes] == ["up"]
-    assert engine._probes == {}
+    assert engine._roster.probes == {}
     assert engine._schedule.next is None
 
 
@@ -312,7 +312,7 @@ def test_hastened_checks_begin_now_and_then_go_on_as_before() -> None:
         run.engine.hasten([check, tcp(1)])
         took = eventually(lambda: run.last(check) == "down", "it is looked at")
         assert took < 2
-        probe = run.engine._probes[check]
+        probe = run.engine._roster.probes[check]
         assert probe.due == pytest.approx(round_begins(probe.rules, round_of(probe.rules, probe.due)))
 
 
@@ -323,7 +323,7 @@ def test_a_server_that_falls_silent_is_noticed_in_time_and_found_again() -> None
         eventually(lambda: run.last(check) == "up", "it is up")
         before = PROBES.total(result="success")
         eventually(lambda: PROBES.total(result="success") >= before + 2, "it stays up")
-        assert run.engine._probes[check].calm
+        assert run.engine._roster.probes[check].calm
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
             filler.setblocking(False)
