@@ -1,4 +1,4 @@
-"""``python -m tests.lab.guest [--seconds N] [--memory M] -- COMMAND``: run a command where IPVS is."""
+"""``python -m tests.lab.guest [--seconds N] [--memory M] [--tap T] -- COMMAND``: run a command where IPVS is."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def main() -> int:
         "--seconds", type=float, default=1500.0, help="end it after this time (default %(default)g)"
     )
     parser.add_argument("--memory", default="2048M", help="of a guest (default %(default)s)")
+    parser.add_argument(
+        "--tap", action="append", default=[], help="a tap device of this machine that a guest has as vec0, vec1.."
+    )
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     arguments = parser.parse_args()
 
@@ -37,13 +40,14 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, end)
     try:
-        if not direct.why_not():
+        if not arguments.tap and not direct.why_not():
             return direct.run(arguments.command, environment(os.environ), seconds=arguments.seconds)
         return boot.run(
             arguments.command,
             environment(os.environ),
             seconds=arguments.seconds,
             memory=arguments.memory,
+            taps=arguments.tap,
         )
     except BrokenPipeError:
         # whoever read has enough (| head); the interpreter must not try to flush at its end

@@ -28,8 +28,18 @@ EXIT_TIMEOUT = 124
 EXIT_NO_STATUS = 125
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], *, seconds: float, memory: str) -> int:
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    seconds: float,
+    memory: str,
+    taps: Sequence[str] = (),
+) -> int:
     """Run a command as root in a guest; return its exit status, 124 when its time was up.
+
+    ``taps`` are tap devices of this machine: the guest has each as an Ethernet device, ``vec0`` the first
+    (Documentation/virt/uml/user_mode_linux_howto_v2.rst, "tap transport").
 
     Raises:
         GuestError: there is no guest to be had.
@@ -48,11 +58,13 @@ def run(command: Sequence[str], environment: Mapping[str, str], *, seconds: floa
             visible=[*_needed_directories(), directory],
             directory=directory,
         )
-        return _Guest(pieces, the_plan, processor, memory).run(seconds)
+        return _Guest(pieces, the_plan, processor, memory, taps).run(seconds)
 
 
 class _Guest:
-    def __init__(self, pieces: kernel.Kernel, the_plan: plan.Plan, processor: int, memory: str) -> None:
+    def __init__(
+        self, pieces: kernel.Kernel, the_plan: plan.Plan, processor: int, memory: str, taps: Sequence[str]
+    ) -> None:
         self._plan = the_plan
         self._console: collections.deque[bytes] = collections.deque(maxlen=60)
         directory = Path(the_plan.directory)
@@ -72,7 +84,8 @@ class _Guest:
             # held on one processor: a system call costs a fifth of what it does when the guest wanders
             + ["taskset", "-c", str(processor), "env", f"LD_PRELOAD={pieces.shim}", str(pieces.binary)]
             + ["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", f"mem={memory}", f"init={init}"]
-            + ["con=null", "con0=fd:0,fd:1", f"uml_dir={directory}/", "umid=guest"],
+            + ["con=null", "con0=fd:0,fd:1", f"uml_dir={directory}/", "umid=guest"]
+            + [f"vec{number}:transport=tap,ifname={tap}" for number, tap in enumerate(taps)],
             env={"PATH": os.defpath, "HOME": the_plan.directory, "TMPDIR": _memory_directory()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
