@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ def main(arguments: Sequence[str]) -> int:
         return check(arguments[1:])
     # a reload that comes before the first reading is done by it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from config_service.docker_labels.address import engine_address  # noqa: PLC0415
     from config_service.service import WAITS_FOR, ConfigService, source  # noqa: PLC0415
     from vipbus.runtime import life  # noqa: PLC0415
     from vipbus.runtime.options import service_parser, settings_from  # noqa: PLC0415
@@ -34,12 +36,25 @@ def main(arguments: Sequence[str]) -> int:
         help="what the conditions @ID and @^ID are compared with (default: ROUTER of ROUTER=FILE, else the "
         "host's name)",
     )
+    parser.add_argument(
+        "--docker",
+        nargs="?",
+        const="",
+        default=os.environ.get("VIPBUS_DOCKER") or None,
+        metavar="HOST",
+        help="follow the labels of a Docker engine's containers; HOST is unix:///PATH or tcp://HOST:PORT, "
+        "without it DOCKER_HOST, else the local socket (default: not at all)",
+    )
     options = parser.parse_args(arguments)
+    try:
+        docker = engine_address(options.docker) if options.docker is not None else None
+    except ValueError as error:
+        parser.error(f"--docker: {error}")
     settings = settings_from(options)
 
     async def work(alive: life.Life) -> None:
         sources = [source(option, settings.router, options.config_id) for option in options.file]
-        await ConfigService(alive, sources).run()
+        await ConfigService(alive, sources, docker=docker).run()
 
     return life.run("config-service", settings, work, waits_for=WAITS_FOR)
 

@@ -26,45 +26,58 @@ def default_config_id() -> str:
 
 
 def load(
-    path: Path, router: str | None, secrets: Secrets | None = None, config_id: str | None = None
+    path: Path,
+    router: str | None,
+    secrets: Secrets | None = None,
+    config_id: str | None = None,
+    *,
+    empty_pools: bool = False,
 ) -> Configuration:
     """Read, validate and compile a file; ``router`` is the name given by option, if any.
 
     A name that ends in ``.toml`` is of the native language, every other of keepalived's.
 
-    ``secrets`` takes the passwords and keys; without it nobody can resolve the references.
+    ``secrets`` takes the passwords and keys; without it nobody can resolve the references. ``empty_pools``: a
+    virtual server without real servers stays, for they come from elsewhere too.
 
     Raises:
         ConfigError: it is refused, with every reason.
     """
-    return compiler(path, router, secrets or Secrets.in_memory(), config_id)(read_text(path))
+    found = compiler(path, router, secrets or Secrets.in_memory(), config_id, empty_pools=empty_pools)
+    return found(read_text(path))
 
 
 def load_encoded(
-    path: Path, router: str | None, secrets: Secrets, known: Known, config_id: str | None = None
+    path: Path,
+    router: str | None,
+    secrets: Secrets,
+    known: Known,
+    config_id: str | None = None,
+    *,
+    empty_pools: bool = False,
 ) -> tuple[Configuration, Bodies]:
     """As `load`, with every entity encoded; what is ``known`` from the time before is not looked at again.
 
     Raises:
         ConfigError: it is refused, with every reason.
     """
-    return known.read(read_text(path), compiler(path, router, secrets, config_id))
+    return known.read(read_text(path), compiler(path, router, secrets, config_id, empty_pools=empty_pools))
 
 
 def compiler(
-    path: Path, router: str | None, secrets: Secrets, config_id: str | None = None
+    path: Path, router: str | None, secrets: Secrets, config_id: str | None = None, *, empty_pools: bool = False
 ) -> Callable[[str], Configuration]:
     """Give the function that compiles a file's text; it raises ConfigError."""
 
     def native(text: str) -> Configuration:
         name = router_name(router, None, default_router())
         warnings: list[Problem] = []
-        entities = read(text, file_name(path), name, secrets.reference, warnings)
+        entities = read(text, file_name(path), name, secrets.reference, warnings, empty_pools=empty_pools)
         return Configuration(name, file_name(path), entities, tuple(sorted(warnings, key=_line)))
 
     def keepalived(text: str) -> Configuration:
         machine = Machine(default_config_id() if config_id is None else config_id, os.environ, path)
-        outside = Outside(secrets.reference, Names(), machine)
+        outside = Outside(secrets.reference, Names(), machine, empty_pools=empty_pools)
         collects = gc.isenabled()
         gc.disable()  # a large file makes a million objects and no cycles; collecting doubled the time
         try:

@@ -11,3 +11,9 @@ WRITES = REGISTRY.counter("vipbus_config_writes_total", "Keys written or deleted
 PUBLISH_SECONDS = REGISTRY.histogram(
     "vipbus_config_publish_seconds", "From the first key's write to the head's answer"
 )
+DOCKER_CONNECTED = REGISTRY.gauge(
+    "vipbus_config_docker_connected", "1 while the Docker engine whose labels are followed answers"
+)
+DOCKER_CONTAINERS = REGISTRY.gauge(
+    "vipbus_config_docker_containers", "Containers that are real servers by their labels"
+)

@@ -16,6 +16,12 @@ FLAGGED: Final = ("sh", "mh")
 KEEPS_PORT: Final = ("DR", "TUN")
 """Forwarding methods that leave the packet's port as the client wrote it (ip_vs_xmit.c)."""
 
+NOWHERE: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # nobody listens there
+"""Stands for the address of a real server that is not known yet."""
+
+CHECK_EVERY: Final = 5.0
+"""Seconds between checks of a real server that comes from elsewhere, where nobody says how it is checked."""
+
 
 class Finding(NamedTuple):
     """Something that is wrong, or has no effect."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from config_service import metrics
+from config_service.docker_labels.service import DockerLabels
 from config_service.keeper import Keeper
 from config_service.load import load_encoded
 from config_service.operate import operate
@@ -67,8 +68,12 @@ def source(option: str, router: str | None, config_id: str | None = None) -> Sou
 class ConfigService:
     """Serves the configurations of one or more routers."""
 
-    def __init__(self, life: Life, sources: Sequence[Source]) -> None:
+    def __init__(self, life: Life, sources: Sequence[Source], *, docker: str | None = None) -> None:
         self._life = life
+        self._docker: DockerLabels | None = None
+        """None: nobody asked for Docker's labels (`docker` is an engine's address)."""
+        if docker is not None:
+            self._docker = DockerLabels(docker, life.readiness, self._keepers, self._end_by)
         self._sources = sources
         self._secrets = Secrets.open(life.settings.state_dir)
         self._reading = asyncio.Lock()
@@ -91,6 +96,8 @@ class ConfigService:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._life.bus.when_ready(self._bus_is_there)
         await self._read(self._sources, "start")
+        if self._docker is not None:
+            self._docker.start()
         ends: tuple[asyncio.Future[Any], ...] = (
             asyncio.ensure_future(self._life.stopping.wait()),
             self._fault,
@@ -98,6 +105,8 @@ class ConfigService:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if self._fault.done():
             self._fault.result()
+        if self._docker is not None:
+            self._docker.stop()
         for keeper in self._keepers():
             await keeper.close()
 
@@ -163,7 +172,9 @@ class ConfigService:
         async with self._reading:
             for one in sources:
                 try:
-                    desired, references = await asyncio.to_thread(_desired, one, cause, self._secrets)
+                    desired, references = await asyncio.to_thread(
+                        _desired, one, cause, self._secrets, empty_pools=self._docker is not None
+                    )
                     keeper = self._keeper_of(one, desired)
                     await asyncio.to_thread(self._save_secrets, one, references)
                     keeper.want(desired)
@@ -242,7 +253,15 @@ class ConfigService:
     # ---- keepers
 
     def _keeper(self, router: str) -> Keeper:
-        keeper = Keeper(self._life.bus, self._life.readiness, router, on_look=self._note_configurations)
+        keeper = Keeper(
+            self._life.bus,
+            self._life.readiness,
+            router,
+            on_look=self._note_configurations,
+            awaits_overlay=self._docker is not None,
+        )
+        if self._docker is not None:
+            self._docker.lay(keeper)
         keeper.task.add_done_callback(self._keeper_ended)
 
         async def reload(_body: bytes) -> bytes:
@@ -255,7 +274,11 @@ class ConfigService:
         return [one.keeper for one in self._sources if one.keeper is not None]
 
     def _keeper_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (fault := task.exception()) is not None and not self._fault.done():
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._end_by(fault)
+
+    def _end_by(self, fault: BaseException) -> None:
+        if not self._fault.done():
             self._fault.set_exception(fault)
 
     async def _bus_is_there(self) -> None:
@@ -266,8 +289,12 @@ class ConfigService:
             self._life.readiness.done("a configuration")
 
 
-def _desired(one: Source, cause: str, secrets: Secrets) -> tuple[Desired, frozenset[str]]:
-    configuration, bodies = load_encoded(one.path, one.router, secrets, one.known, one.config_id)
+def _desired(
+    one: Source, cause: str, secrets: Secrets, *, empty_pools: bool
+) -> tuple[Desired, frozenset[str]]:
+    configuration, bodies = load_encoded(
+        one.path, one.router, secrets, one.known, one.config_id, empty_pools=empty_pools
+    )
     return desire(configuration, cause, bodies), configuration.references
 
 

@@ -97,6 +97,7 @@ def _compile(
         script_user=draft.globals.settings.script_user,
         script_security=draft.globals.settings.script_security,
         program_problem=outside.program_problem,
+        empty_pools=outside.empty_pools,
     )
     groups = by_name(draft.virtual_groups, report)
     servers = compile_servers(

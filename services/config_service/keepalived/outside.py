@@ -64,3 +64,5 @@ class Outside:
     """What conditions, parameters and included files depend on."""
     key_file: Callable[[str], str] = key_file
     program_problem: Callable[[str], str] = program_problem
+    empty_pools: bool = False
+    """True: real servers come from elsewhere too, and a virtual server without any stays."""

@@ -14,7 +14,7 @@ from config_service.keepalived.pool_parts import Told, shared_parts, weight_of
 from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.scheduling import DEFAULT_PERSISTENCE
 from config_service.keepalived.virtual_groups import Member
-from config_service.pools import KEEPS_PORT, Finding, findings
+from config_service.pools import KEEPS_PORT, NOWHERE, Finding, findings
 from config_service.problems import Report
 from vipbus.contracts import ForwardingMethod, Program, RealServer, SorryServer, Tunnel, VirtualServer
 from vipbus.contracts.vrrp_objects import Family
@@ -77,7 +77,7 @@ class PoolCompiler:
     def real_servers(self, member: Member, token: str) -> list[RealServer]:
         """Give the pool of a member, whose token that is."""
         reals = self._pools.get(_shape(member), next(iter(self._pools.values()))).real_servers
-        if reals[0].virtual_server == token:
+        if not reals or reals[0].virtual_server == token:
             return reals
         return [msgspec.structs.replace(real, virtual_server=token) for real in reals]
 
@@ -108,11 +108,25 @@ class PoolCompiler:
             ha_suspend=draft.ha_suspend,
         )
         reals = self._real_servers(member, virtual.id)
+        if not reals:
+            virtual = msgspec.structs.replace(virtual, template=self._template(member, virtual))
         for finding in findings(virtual, reals):
             self._tell(finding)
         if member.mark:
             virtual = msgspec.structs.replace(virtual, ha_suspend=False)
         return _Pool(virtual, reals)
+
+    def _template(self, member: Member, virtual: VirtualServer) -> RealServer:
+        """Say what the real servers of an empty pool are like."""
+        return RealServer(
+            router=self._router,
+            virtual_server=virtual.id,
+            address=NOWHERE[member.version],
+            port=0,
+            weight=self._draft.weight,
+            inhibit_on_failure=self._draft.inhibit,
+            checks=self._parts.template,
+        )
 
     def _tell(self, finding: Finding) -> None:
         draft = self._draft

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
+from config_service.keepalived import values
 from config_service.keepalived.checkers.common import Site, Surroundings
+from config_service.keepalived.checkers.tcp import TcpDraft
 from config_service.keepalived.lvs import RealServerDraft, VirtualServerDraft
 from config_service.keepalived.programs import report_missing
 from config_service.keepalived.virtual_groups import Member
+from config_service.pools import NOWHERE
 from config_service.problems import Report
 from vipbus.contracts import Check, FileCheck, PingCheck, Protocol, ScriptCheck
 
@@ -32,6 +35,8 @@ class Parts(NamedTuple):
     hysteresis: int
     checked: tuple[Checked, ...]
     """Of each real server."""
+    template: tuple[Check, ...]
+    """Of real servers that come from elsewhere into an empty pool."""
 
 
 class Told:
@@ -78,6 +83,7 @@ def shared_parts(
         quorum=quorum,
         hysteresis=hysteresis,
         checked=tuple(_checked(draft, server, port, around, report) for server in draft.real_servers),
+        template=() if draft.real_servers else _template(draft, members[0], around, report),
     )
 
 
@@ -102,7 +108,7 @@ def _quorum(draft: VirtualServerDraft, told: Told) -> tuple[int, int]:
     quorum, hysteresis = draft.quorum, draft.hysteresis
     weight = sum(weight_of(draft, server) for server in draft.real_servers)
     most = max(weight, 1)
-    if quorum > most:
+    if quorum > most and draft.real_servers:
         told.warning(
             draft.line_of("quorum"),
             f"quorum: {quorum} is above the weight of the whole pool, {weight}, and is taken as {most}; "
@@ -142,6 +148,16 @@ def _checked(
         server.void("alpha", "nothing but FILE_CHECK, or nothing at all, checks this real server", report)
     # it starts down if one of its checkers does, for all must pass before it is up
     return Checked(tuple(checks), any(checker.alpha(site) for checker in server.checkers))
+
+
+def _template(
+    draft: VirtualServerDraft, member: Member, around: Surroundings, report: Report
+) -> tuple[Check, ...]:
+    """Check as an empty TCP_CHECK would, where TCP is spoken."""
+    if not member.address or draft.scheduling.protocol != "TCP":
+        return ()
+    site = Site(values.address(NOWHERE[member.version]), 0, (draft.knobs,), around)
+    return TcpDraft(draft.statement).checks(site, report)
 
 
 def _report_programs(draft: VirtualServerDraft, around: Surroundings, report: Report) -> None:

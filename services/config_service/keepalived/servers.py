@@ -38,7 +38,7 @@ def compile_servers(
         members = _members(draft, groups, report)
         if not members:
             continue
-        if not draft.real_servers:
+        if not draft.real_servers and not around.empty_pools:
             if "real_server" not in {statement.keyword for statement in draft.statement.block or ()}:
                 report.warning(
                     draft.statement.file,

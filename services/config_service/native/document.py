@@ -52,9 +52,17 @@ _TOP: Final = (*_KINDS, "virtual_server_group", "virtual_server", "vrrp", "ipvs"
 
 
 def read(
-    text: str, file: str, router: str, reference: Reference, warnings: list[Problem] | None = None
+    text: str,
+    file: str,
+    router: str,
+    reference: Reference,
+    warnings: list[Problem] | None = None,
+    *,
+    empty_pools: bool = False,
 ) -> tuple[Entity, ...]:
     """Read a document for one router; ``warnings`` takes what is accepted and perhaps not as it is meant.
+
+    ``empty_pools``: a virtual server without real servers stays, for they come from elsewhere too.
 
     Raises:
         ConfigError: it is refused; with the path of the key that is wrong.
@@ -74,7 +82,7 @@ def read(
             warnings.append(_problem(text, file, overrides.origin(path), said))
 
     try:
-        return tuple(_entities(document, overrides, router, reference, warn))
+        return tuple(_entities(document, overrides, router, reference, warn, empty_pools=empty_pools))
     except Misplaced as error:
         raise ConfigError([_problem(text, file, overrides.origin(error.path), str(error))]) from None
 
@@ -84,7 +92,13 @@ def _problem(text: str, file: str, path: str, said: str) -> Problem:
 
 
 def _entities(
-    document: Table, overrides: Overrides, router: str, reference: Reference, warn: Warn
+    document: Table,
+    overrides: Overrides,
+    router: str,
+    reference: Reference,
+    warn: Warn,
+    *,
+    empty_pools: bool,
 ) -> list[Entity]:
     for key in document:
         if key not in _TOP:
@@ -104,7 +118,7 @@ def _entities(
     instances = [each for each in found if isinstance(each, VrrpInstance)]
     _refuse_doubles(found)
     _refuse_unusable(instances)
-    cluster = Cluster(router, owners_of(instances), settings, read_groups(groups), warn)
+    cluster = Cluster(router, owners_of(instances), settings, read_groups(groups), warn, empty_pools)
     entries = read_servers(servers, cluster)
     of_table = read_ipvs(ipvs, router, instances, settings) if ipvs or entries else None
     return [*found, *((of_table,) if of_table is not None else ()), *entries]

@@ -16,7 +16,7 @@ from config_service.native.overrides import Table
 from config_service.native.table_forms import plain_server
 from config_service.native.values import duration, endpoint
 from config_service.native.walk import Misplaced, convert, table_of, tables_of
-from config_service.pools import KEEPS_PORT, Finding
+from config_service.pools import CHECK_EVERY, KEEPS_PORT, NOWHERE, Finding, family_of
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import (
     Check,
@@ -24,6 +24,7 @@ from vipbus.contracts import (
     PingCheck,
     RealServer,
     ScriptCheck,
+    TcpCheck,
     VirtualServer,
     VrrpInstance,
     VrrpSettings,
@@ -42,6 +43,8 @@ class Cluster:
     settings: VrrpSettings
     groups: Mapping[str, tuple[Place, ...]]
     warn: Warn
+    empty_pools: bool = False
+    """True: a virtual server without real servers stays, for they come from elsewhere too."""
 
 
 def owners_of(instances: Iterable[VrrpInstance]) -> dict[str, str]:
@@ -94,6 +97,24 @@ class Pool:
         self._where.append((place, where))
         self._judge(real, where)
         return real
+
+    def template(self) -> RealServer:
+        """Say what the real servers of an empty pool are like; TCP is checked by a connect at least."""
+        virtual, place = self._virtual, self._place
+        whole = plain_server(self._of_all, place)
+        nowhere = NOWHERE[family_of(virtual)]
+        _damping(whole, place)
+        checks = [
+            read_check(
+                each, f"{place}.check[{number}]", Aim(nowhere, 0), self._cluster.settings, self._cluster.warn
+            )
+            for number, each in enumerate(self._checks)
+        ]
+        if not checks and virtual.protocol == "TCP" and not virtual.mark:
+            checks.append(TcpCheck(address=nowhere, port=0, interval=CHECK_EVERY))
+        where = dict.fromkeys(whole, place)
+        real = self._converted({**whole, "address": nowhere, "port": 0}, place, where)
+        return msgspec.structs.replace(real, checks=tuple(checks))
 
     def path_of(self, finding: Finding) -> str:
         """Say where in the document the field of a finding stands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -75,7 +76,7 @@ def _virtual_servers(table: Table, place: str, cluster: Cluster) -> list[Made]:
     shapes = {one.shape: one for one in reversed(places)}
     warn = _once(cluster)
     made = {shape: _read(whole, servers, place, one, warn) for shape, one in shapes.items()}
-    if not servers:
+    if not servers and not cluster.empty_pools:
         cluster.warn(place, "there is no real_server in it, and it is left out")
         return []
     return [_placed(made[one.shape], one, whole, cluster) for one in places]
@@ -90,7 +91,7 @@ def _once(cluster: Cluster) -> Cluster:
             warned.add((path, text))
             cluster.warn(path, text)
 
-    return Cluster(cluster.router, cluster.owners, cluster.settings, cluster.groups, warn)
+    return replace(cluster, warn=warn)
 
 
 def _places(whole: Table, place: str, cluster: Cluster) -> Sequence[Place]:
@@ -148,6 +149,8 @@ def _read(whole: Table, servers: list[Table], place: str, where: Place, cluster:
         cluster.warn(f"{place}.hold_window", "has no effect without hold_below; add it")
     pool = Pool(virtual, place, of_all, checks, cluster)
     reals = [pool.read(each, f"{place}.real_server[{at}]") for at, each in enumerate(servers)]
+    if not reals and cluster.empty_pools:
+        virtual = msgspec.structs.replace(virtual, template=pool.template())
     if virtual.hold_below and reals and not any(real.checks for real in reals):
         raise Misplaced(f"{place}.hold_below", "nothing checks this pool; add a check, or remove it")
     for finding in findings(virtual, reals) if reals else ():

@@ -78,6 +78,8 @@ class Surroundings:
     script_security: bool
     program_problem: Callable[[str], str]
     """Says why a program will not run on this machine; empty when it may."""
+    empty_pools: bool = False
+    """True: a virtual server without real servers stays, for they come from elsewhere too."""
 
 
 @dataclass(frozen=True)
