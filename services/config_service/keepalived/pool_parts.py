@@ -156,7 +156,7 @@ def _template(
     """Check as an empty TCP_CHECK would, where TCP is spoken."""
     if not member.address or draft.scheduling.protocol != "TCP":
         return ()
-    site = Site(values.address(NOWHERE[member.version]), 0, (draft.knobs,), around)
+    site = Site(values.any_address(NOWHERE[member.version]), 0, (draft.knobs,), around)
     return TcpDraft(draft.statement).checks(site, report)
 
 

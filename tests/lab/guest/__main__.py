@@ -1,4 +1,4 @@
-"""``python -m tests.lab.guest [--seconds N] [--memory M] [--tap T] -- COMMAND``: run a command where IPVS is."""
+"""``python -m tests.lab.guest [--seconds N] [--memory M] -- COMMAND``: run a command where IPVS is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def main() -> int:
     )
     parser.add_argument("--memory", default="2048M", help="of a guest (default %(default)s)")
     parser.add_argument(
-        "--tap", action="append", default=[], help="a tap device of this machine that a guest has as vec0, vec1.."
+        "--tap",
+        action="append",
+        default=[],
+        help="a tap device of this machine that a guest has as vec0, vec1..",
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     arguments = parser.parse_args()
