@@ -25,6 +25,11 @@ def check(arguments: Sequence[str]) -> int:
         metavar="ID",
         help="what the conditions @ID and @^ID of the file are compared with (default: the host's name)",
     )
+    parser.add_argument(
+        "--docker",
+        action="store_true",
+        help="real servers come from Docker's labels too: a virtual server without any stays",
+    )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--print-router", action="store_true", help="on success print only the router's name"
@@ -34,7 +39,9 @@ def check(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        configuration = load(options.file, options.router, config_id=options.config_id)
+        configuration = load(
+            options.file, options.router, config_id=options.config_id, empty_pools=options.docker
+        )
     except ConfigError as error:
         sys.stderr.write("\n".join(error.lines(excerpts=True)) + "\n")
         return EXIT_USAGE

@@ -153,9 +153,15 @@ class Stack:
         return sorted(found, key=lambda each: int(each.labels["com.docker.compose.container-number"]))
 
     def container(self, service: str) -> Container:
-        """Find a service's only container."""
-        (found,) = self.containers(service)
-        return found
+        """Find a service's only container, or the first of its replicas."""
+        return self.containers(service)[0]
+
+    def addresses(self, service: str, network: str) -> list[str]:
+        """Read the addresses that a service's containers have in a network, by number."""
+        return [
+            each.attrs["NetworkSettings"]["Networks"][f"{self.project}_{network}"]["IPAddress"]
+            for each in self.containers(service)
+        ]
 
     def python(self, service: str, script: str, *arguments: str) -> str:
         """Run a few lines of Python inside a container and return what they print."""

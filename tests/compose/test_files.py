@@ -47,7 +47,8 @@ def test_the_default_profile_has_what_a_balancer_is_made_of() -> None:
         "config-service",
         "health-prober",
         *(f"router-{name}{part}" for name in "ab" for part in ("", "-vrrp-agent", "-ipvs-programmer")),
-        *(f"real-{number}" for number in (1, 2, 3)),
+        "docker-proxy",
+        "real-server",
         "client",
     }
 
@@ -103,17 +104,17 @@ def test_the_routers_files_name_the_addresses_of_compose() -> None:
         text = file.read_text()
         assert f"{front['aux_addresses']['virtual']}/24" in text
         assert f"{gateway}/24 dev eth2" in text
-        for number in (1, 2, 3):
-            real = _composed()["services"][f"real-{number}"]
-            assert f"real_server {real['networks']['servers']['ipv4_address']} 8080" in text
+        label = _composed()["services"]["real-server"]["labels"]["vipbus.virtual-server"]
+        address, _, port = label.removesuffix("/tcp").partition(":")
+        assert f"virtual_server {address} {port} {{" in text
 
 
 @pytest.mark.parametrize("router", ["router-a", "router-b"])
 def test_the_routers_files_are_accepted(router: str) -> None:
     file = ROOT / "deploy" / "compose" / "routers" / f"{router}.conf"
-    assert _run(sys.executable, "-m", "config_service", "check", str(file), "--print-router").endswith(
-        f"{router}\n"
-    )
+    assert _run(
+        sys.executable, "-m", "config_service", "check", str(file), "--print-router", "--docker"
+    ).endswith(f"{router}\n")
 
 
 # ---- the Dockerfile and what it installs

@@ -1,7 +1,10 @@
-"""A real server: answers every request with its own name.
+"""A real server: answers every request with its own name, which is its container's.
 
-python -m demo.real_server real-1 8080
-python -m demo.real_server check 8080
+    python -m demo.real_server 8080          serve until SIGTERM, and a little longer
+    python -m demo.real_server check 8080    say whether it answers
+
+At SIGTERM it goes on for as long as the routers may take to stop sending to it: a new connection in that time
+is one that they had sent already.
 """
 
 from __future__ import annotations
@@ -9,7 +12,12 @@ from __future__ import annotations
 import http.client
 import http.server
 import signal
+import socket
 import sys
+import threading
+
+LEAVING = 3.0
+"""Seconds from SIGTERM to the end."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -53,14 +61,20 @@ def check(port: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Serve or check; return the exit status."""
-    name, port = arguments[0], int(arguments[1])
-    if name == "check":
-        return check(port)
-    Handler.name = name
+    if arguments[0] == "check":
+        return check(int(arguments[1]))
+    Handler.name = socket.gethostname()
+    server = Server(("", int(arguments[0])), Handler)
+
+    def leave(*_: object) -> None:
+        print(f"{Handler.name} leaves in {LEAVING:g} s")
+        threading.Timer(LEAVING, server.shutdown).start()
+
     # the first process of a namespace gets only the signals it asked for
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    print(f"{name} listens on port {port}")
-    Server(("", port), Handler).serve_forever()
+    signal.signal(signal.SIGTERM, leave)
+    print(f"{Handler.name} listens on port {arguments[0]}")
+    server.serve_forever()
+    server.server_close()
     return 0
 
 
