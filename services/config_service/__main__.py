@@ -16,9 +16,9 @@ def main(arguments: Sequence[str]) -> int:
         return check(arguments[1:])
     # a reload that comes before the first reading is done by it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from config_service.docker_labels.address import engine_address  # noqa: PLC0415
     from config_service.service import WAITS_FOR, ConfigService, source  # noqa: PLC0415
     from vipbus.runtime import life  # noqa: PLC0415
+    from vipbus.runtime.docker_host import docker_host  # noqa: PLC0415
     from vipbus.runtime.options import service_parser, settings_from  # noqa: PLC0415
 
     parser = service_parser("config-service", "Validate configuration files and publish them as revisions.")
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        docker = engine_address(options.docker) if options.docker is not None else None
+        docker = docker_host(options.docker) if options.docker is not None else None
     except ValueError as error:
         parser.error(f"--docker: {error}")
     settings = settings_from(options)

@@ -52,6 +52,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogFormat
     standby: str
     bus_port: int
+    docker: str | None
+    """The address of the engine whose labels config-service follows; None: none."""
     metrics: ListenAddress | None
     """Where config-service answers ``/metrics``; the other services on the ports after it."""
 
@@ -68,9 +70,12 @@ def check_config(settings: RunSettings) -> Child:
     """Make the check of the file, which prints the router's name."""
     named = ("--router", settings.router) if settings.router else ()
     named = (*named, *_config_id(settings))
+    docker = ("--docker",) if settings.docker is not None else ()
     return Child(
         name="config check",
-        command=python_module("config_service", "check", str(settings.file), "--print-router", *named),
+        command=python_module(
+            "config_service", "check", str(settings.file), "--print-router", *named, *docker
+        ),
         capabilities=(Capability.DAC_READ_SEARCH,),
         stop_within=1.0,
     )
@@ -83,13 +88,14 @@ def _config_id(settings: RunSettings) -> tuple[str, ...]:
 def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
     """Make the services of a router, in the order in which they start."""
     listens = _listen_arguments(settings.metrics)
+    docker = ("--docker", settings.docker) if settings.docker is not None else ()
     common = ("--router", router, "--state-dir", str(settings.state_dir), "--log", settings.log)
     return (
         Child(
             name="config-service",
             command=python_module(
                 "config_service",
-                *("--file", str(settings.file), *_config_id(settings), *common, *listens[0]),
+                *("--file", str(settings.file), *_config_id(settings), *common, *listens[0], *docker),
             ),
             # the operator's file may belong to someone else
             capabilities=(Capability.DAC_READ_SEARCH,),

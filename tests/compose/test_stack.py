@@ -269,7 +269,7 @@ def test_a_killed_agent_is_back_before_anyone_takes_over(stack: Stack) -> None:
     reason="needs root, nft and nsenter to refuse what comes to a container that runs",
 )
 def test_a_real_server_refuses_and_answers_again(stack: Stack) -> None:
-    """The engine sees nothing of it: the container runs and is healthy, and only the router's check finds out."""
+    """The engine sees nothing of it: the container is healthy, and only the router's check finds out."""
     address = stack.addresses("real-server", "servers")[2]
     pid = stack.containers("real-server")[2].attrs["State"]["Pid"]
     enter = ["nsenter", "--net", "--target", str(pid), "nft"]

@@ -3,9 +3,9 @@
     python -m demo.docker_proxy /run/engine/docker.sock          listen there, ask /var/run/docker.sock
     python -m demo.docker_proxy check /run/engine/docker.sock    say whether the engine answers through it
 
-Whoever may write to an engine's socket is root on its host, and mounting the socket read-only changes nothing
-of that. Through this one there are five requests, all GET, without a body. It has no network, no capability, and
-one socket in a volume that config-service alone shares with it.
+Whoever may write to an engine's socket is root on its host, and mounting the socket read-only changes
+nothing of that. Through this one there are five requests, all GET, without a body. It has no network, no
+capability, and one socket in a volume that config-service alone shares with it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ import threading
 
 ENGINE = "/var/run/docker.sock"
 _ALLOWED = re.compile(
-    rb"GET (?:/v1\.[0-9]{1,3})?/(?:_ping|version|containers/json|containers/[0-9a-zA-Z][0-9a-zA-Z_.-]{0,254}/json|events)"
+    rb"GET (?:/v1\.[0-9]{1,3})?"
+    rb"/(?:_ping|version|events|containers/json|containers/[0-9a-zA-Z][0-9a-zA-Z_.-]{0,254}/json)"
     rb"(?:\?[!-~]*)? HTTP/1\.1\r\n"
 )
 _BODY = re.compile(
     rb"^(?:content-length:\s*0*[1-9]|transfer-encoding:|upgrade:)", re.IGNORECASE | re.MULTILINE
 )
 _REFUSED = (
-    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: 34\r\nConnection: close\r\n\r\n"
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: 34\r\n"
+    b"Connection: close\r\n\r\n"
     b'{"message":"only reading is open"}'
 )
 _LARGEST_HEAD = 16384
@@ -115,7 +117,7 @@ def main(arguments: list[str]) -> int:
         return check(arguments[1])
     # the first process of a namespace gets only the signals it asked for
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if os.path.lexists(arguments[0]):  # noqa: PTH110  # a socket that was left, whatever it is
+    if os.path.lexists(arguments[0]):  # a socket that was left, whatever it is
         os.unlink(arguments[0])  # noqa: PTH108  # as above
     slots = threading.BoundedSemaphore(_MOST)
 

@@ -39,14 +39,16 @@ config = group(
     metavar="ID",
     help="What the conditions @ID and @^ID of the file are compared with (default: the host's name).",
 )
+@click.option("--docker", is_flag=True, help="Keep virtual servers whose real servers Docker's labels give.")
 @click.argument("file", metavar="FILE")
-def check(file: str, router: str | None, config_id: str | None) -> int:
+def check(file: str, router: str | None, config_id: str | None, *, docker: bool) -> int:
     """Become config-service's check."""
     from ctl.children import python_module  # noqa: PLC0415
 
     named = ("--router", router) if router else ()
     named = (*named, *((f"--config-id={config_id}",) if config_id is not None else ()))
-    words = python_module("config_service", "check", file, *named)
+    labelled = ("--docker",) if docker else ()
+    words = python_module("config_service", "check", file, *named, *labelled)
     sys.stdout.flush()
     os.execv(words[0], words)  # noqa: S606  # this process becomes the check
 

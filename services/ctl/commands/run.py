@@ -8,6 +8,7 @@ import click
 
 from ctl.cli import command
 from ctl.parameters import FILE, PORT, At, Read, common
+from vipbus.runtime.docker_host import docker_host
 from vipbus.runtime.settings import ListenAddress, listen_address
 
 
@@ -69,6 +70,16 @@ def _metrics(text: str) -> ListenAddress | None:
     help="Loopback port of the embedded bus.",
 )
 @click.option(
+    "--docker",
+    type=Read("engine", docker_host),
+    is_flag=False,
+    flag_value="",
+    envvar="VIPBUS_DOCKER",
+    metavar="[HOST]",
+    help="Containers become real servers by their labels. HOST is unix:///PATH or tcp://HOST:PORT of the "
+    "engine; without it DOCKER_HOST, else the local socket.",
+)
+@click.option(
     "--metrics",
     type=Read("address", _metrics),
     default="127.0.0.1:9490",
@@ -85,6 +96,7 @@ def run(
     config_id: str | None,
     standby: str,
     bus_port: int,
+    docker: str | None,
     metrics: ListenAddress | None,
 ) -> int:
     """Run a router."""
@@ -101,6 +113,7 @@ def run(
             log=at.log,
             standby=standby,
             bus_port=bus_port,
+            docker=docker,
             metrics=metrics,
         )
     )

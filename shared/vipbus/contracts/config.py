@@ -119,7 +119,7 @@ class VirtualServer(
     hold_window: Seconds = 60.0
     """Only real servers that went down within this time count as one failure."""
     template: RealServer | None = None
-    """What a real server is like that comes from elsewhere (Docker's labels), where the configuration has none
+    """What a real server from elsewhere (Docker's labels) is like, where the configuration has none
     that it could be like; its address and port, and those of its checks, stand for the real ones."""
 
     def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ def _prober() -> tuple[Capability, ...]:
         log="line",
         standby="clear",
         bus_port=4222,
+        docker=None,
         metrics=None,
     )
     (found,) = (each.capabilities for each in services(settings, "r") if each.name == "health-prober")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from config_service.docker_labels.address import DEFAULT, engine_address
+from vipbus.runtime.docker_host import DEFAULT, docker_host
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from config_service.docker_labels.address import DEFAULT, engine_address
 def test_the_option_comes_first_then_the_environment(
     text: str, environ: dict[str, str], address: str
 ) -> None:
-    assert engine_address(text, environ) == address
+    assert docker_host(text, environ) == address
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,6 @@ def test_the_option_comes_first_then_the_environment(
 )
 def test_what_is_no_address_is_refused_in_a_line(text: str) -> None:
     with pytest.raises(ValueError, match="write unix:///PATH or") as caught:
-        engine_address(text, {})
+        docker_host(text, {})
     assert len(str(caught.value)) < 250
     assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 DEFAULT: Final = "unix:///var/run/docker.sock"
 
 
-def engine_address(text: str, environ: Mapping[str, str] = os.environ) -> str:
+def docker_host(text: str, environ: Mapping[str, str] = os.environ) -> str:
     """Read an engine's address; empty: ``DOCKER_HOST``, else the local socket.
 
     Raises:
