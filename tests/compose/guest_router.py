@@ -1,7 +1,7 @@
 """A router of compose.yaml in a guest with IPVS, on the engine's own bridges, for kernels that have none.
 
-A tap device stands in each of the three networks; the guest has them as eth0, eth1 and eth2, with the addresses
-of the router whose place it takes. Its clients, its real servers and its bus are the containers.
+A tap device stands in each of the three networks; the guest has them as eth0, eth1 and eth2, with the
+addresses of the router whose place it takes. Its clients, real servers and bus are the containers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ for network in 0 1 2; do
 done
 sysctl -q -w net.ipv4.ip_forward=1 net.ipv4.vs.conntrack=0
 for service in vrrp_agent ipvs_programmer; do
-    {python} -P -m $service --bus {bus} --router router-a --state-dir /run/$service > {directory}/$service.log 2>&1 &
+    {python} -P -m $service --bus {bus} --router router-a --state-dir /run/$service \\
+        > {directory}/$service.log 2>&1 &
 done
 while sleep 0.25; do
     ipvsadm --save --numeric > {directory}/table.part

@@ -1,5 +1,6 @@
-"""A Docker engine of the test's own: its own socket, its own images, nothing of this machine's.
+"""A Docker engine of the test's own: its own socket, images and network, nothing of this machine's.
 
+It runs in namespaces of its own: an engine without its usual bridge removes that of another one.
 One image is in it, of the host's static busybox. Containers outlive the engine's own death (live restore).
 """
 
@@ -43,34 +44,40 @@ class DockerEngine:
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
         self._containerd: subprocess.Popen[bytes] | None = None
+        self._namespaces: subprocess.Popen[bytes] | None = None
+        """Whoever keeps them; what the engine is entered into."""
         self._client: docker.DockerClient | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         own = self._directory
-        if self._containerd is None:
+        if self._namespaces is None:
+            keep = ["sh", "-c", "mount -t tmpfs tmpfs /run && exec sleep infinity"]
+            self._namespaces = subprocess.Popen(["unshare", "--net", "--mount", *keep])
+            eventually(self._are_ours, "the namespaces are there")
             self._containerd = self._start_containerd()
         (own / "none.json").write_text("{}")
+        places = [f"--data-root={own}/data", f"--exec-root={own}/run", f"--pidfile={own}/pid"]
+        files = [f"--config-file={own}/none.json", f"--containerd={own}/containerd.sock"]
+        network = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
+        others = ["--live-restore", "--storage-driver=vfs"]
         with (own / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    *(
-                        "dockerd",
-                        "--host",
-                        self.url,
-                        "--data-root",
-                        f"{own}/data",
-                        "--exec-root",
-                        f"{own}/run",
-                    ),
-                    *("--pidfile", f"{own}/pid", "--config-file", f"{own}/none.json", "--live-restore"),
-                    *("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"),
-                    *("--storage-driver", "vfs", "--containerd", f"{own}/containerd.sock"),
-                ],
+                [*self._inside(), "dockerd", "--host", self.url, *places, *files, *network, *others],
                 stdout=log,
                 stderr=log,
             )
         eventually(self._answers, f"dockerd answers: {own}/dockerd.log", within=60, every=0.1)
+
+    def _inside(self) -> list[str]:
+        assert self._namespaces is not None
+        return ["nsenter", "--target", str(self._namespaces.pid), "--net", "--mount"]
+
+    def _are_ours(self) -> bool:
+        assert self._namespaces is not None
+        assert self._namespaces.poll() is None
+        # the last program that it becomes
+        return Path(f"/proc/{self._namespaces.pid}/comm").read_text().strip() == "sleep"
 
     def _start_containerd(self) -> subprocess.Popen[bytes]:
         """Start what keeps the containers; as on a real host, it outlives the engine."""
@@ -82,7 +89,7 @@ class DockerEngine:
         )
         with (own / "containerd.log").open("ab") as log:
             started = subprocess.Popen(
-                ["containerd", "--config", f"{own}/containerd.toml"], stdout=log, stderr=log
+                [*self._inside(), "containerd", "--config", f"{own}/containerd.toml"], stdout=log, stderr=log
             )
         eventually((own / "containerd.sock").exists, "containerd listens", within=30)
         return started
@@ -165,5 +172,6 @@ class DockerEngine:
             if self._containerd is not None:
                 self._containerd.terminate()
                 self._containerd.wait(30)
-            # the engine mounts its directory over itself and leaves that
-            subprocess.run(["umount", f"{self._directory}/data"], check=False)
+            if self._namespaces is not None:
+                self._namespaces.kill()
+                self._namespaces.wait()
