@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ from tests.compose.guest_router import GuestRouter
 from tests.compose.stack import Stack
 from tests.support.waiting import eventually
 
-RATE = 100
+RATE = 50
 """Requests a second, each on a connection of its own."""
 _LINE = re.compile(r"(\d+) good, +(\d+) failed")
 
@@ -52,14 +51,14 @@ class Traffic:
 
 
 @pytest.fixture
-def router(stack: Stack, tmp_path: Path) -> Iterator[GuestRouter | None]:
+def router(stack: Stack) -> Iterator[GuestRouter | None]:
     """Give a router with IPVS: None is that of the containers."""
     stack.settle()
     if not stack.has_ipvs() and (os.geteuid() != 0 or shutil.which("apt-get") is None):
         pytest.skip(
             "this kernel has no IPVS, and only root on Debian can boot a guest on the engine's bridges"
         )
-    with nullcontext() if stack.has_ipvs() else GuestRouter(stack, tmp_path) as found:
+    with nullcontext() if stack.has_ipvs() else GuestRouter(stack) as found:
         yield found
     stack.compose("up", "--detach", "--no-build", "--scale", "real-server=3")
     stack.settle()
@@ -69,6 +68,7 @@ def router(stack: Stack, tmp_path: Path) -> Iterator[GuestRouter | None]:
 def traffic(stack: Stack, router: GuestRouter | None) -> Iterator[Traffic]:  # noqa: ARG001  # it comes first
     traffic = Traffic(stack)
     yield traffic
+    print("\n".join(traffic.lines()))
     traffic.remove()
 
 

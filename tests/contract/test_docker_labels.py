@@ -201,8 +201,12 @@ def test_a_health_check_decides(tell: Tell, empty: DockerEngine) -> None:
         await one.has(web_1=0, web_2=1)
         assert container.exec_run(["touch", "/tmp/well"]).exit_code == 0
         await one.has(web_1=1, web_2=1)
+        # when nobody is healthy the pool is not emptied
+        assert container.exec_run(["rm", "/tmp/well"]).exit_code == 0
+        await one.has(web_1=0, web_2=1)
         other.remove(force=True)
         await one.has(web_1=1)
+        await one.says("all containers of 10.211.9.100:80 TCP are unhealthy")
 
     tell(story)
 

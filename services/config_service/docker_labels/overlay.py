@@ -3,12 +3,15 @@
 What the configuration says itself stays as it is: the entities of the base are handed on, and real servers
 with an origin are added. Such a one is like the first real server of its pool in the configuration, or, where
 there is none, like its virtual server's template.
+
+A container that its engine calls unhealthy has weight 0. When that leaves a pool without any weight it is not
+done: all at once is more likely an engine whose health checks have no time, and the routers check themselves.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -39,6 +42,8 @@ class Laid(msgspec.Struct, frozen=True):
     refused: tuple[Refused, ...]
     unknown: tuple[Refused, ...]
     """Whose virtual server is not in this configuration; another router's may have it."""
+    held: tuple[tuple[str, str], ...] = ()
+    """Pools in which nobody is healthy, by token, and what that means, in a line."""
 
 
 class _NoPlace(Exception):  # noqa: N818  # it becomes a line
@@ -52,6 +57,8 @@ def overlay(entities: Sequence[Entity], members: Iterable[Member]) -> Laid:
     wrong: list[Refused] = []
     unknown: list[Refused] = []
     taken: dict[str, str] = {}
+    weights: dict[str, int] = {}
+    """What the unhealthy would have otherwise, by key."""
     for member in members:
         found = pools.meant(member.virtual_server)
         if not found:
@@ -68,8 +75,34 @@ def overlay(entities: Sequence[Entity], members: Iterable[Member]) -> Laid:
                 wrong.append(refused(member.container, str(problem)))
                 continue
             taken[real.key] = f"container {member.container}"
+            if member.unhealthy:
+                weights[real.key] = real.weight
+                real = msgspec.structs.replace(real, weight=0)  # the same one
             added.append(real)
-    return Laid((*entities, *added), tuple(wrong), tuple(unknown))
+    added, held = _held(entities, added, weights)
+    return Laid((*entities, *added), tuple(wrong), tuple(unknown), held)
+
+
+def _held(
+    entities: Sequence[Entity], added: list[RealServer], weights: Mapping[str, int]
+) -> tuple[list[RealServer], tuple[tuple[str, str], ...]]:
+    """Give the unhealthy of a pool their weight again where otherwise nobody would have any."""
+    if not weights:
+        return added, ()
+    there = (each for each in (*entities, *added) if isinstance(each, RealServer))
+    serving = {each.virtual_server for each in there if each.weight}
+    lost = {each.virtual_server for each in added if weights.get(each.key)} - serving
+    again = [
+        msgspec.structs.replace(each, weight=weights.get(each.key, each.weight))
+        if each.virtual_server in lost
+        else each
+        for each in added
+    ]
+    words = {each.id: each.words for each in entities if isinstance(each, VirtualServer)}
+    told = "they keep their weight, and the checks of vipbus decide"
+    return again, tuple(
+        (token, f"all containers of {words[token]} are unhealthy; {told}") for token in sorted(lost)
+    )
 
 
 class _Pools:
@@ -124,7 +157,7 @@ class _Pools:
             virtual_server=virtual.id,
             address=address,
             port=port,
-            weight=0 if member.unhealthy else like.weight if member.weight is None else member.weight,
+            weight=like.weight if member.weight is None else member.weight,
             # programs that are told of one real server know nothing of another
             notify_up=like.notify_up if like is virtual.template else None,
             notify_down=like.notify_down if like is virtual.template else None,

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from config_service import metrics
 from config_service.docker_labels.overlay import Laid, overlay
+from config_service.docker_labels.told import changes, problems
 from config_service.docker_labels.view import Members
 from config_service.docker_labels.watcher import Watcher
 from config_service.overlay import Overlay
@@ -17,8 +18,6 @@ from vipbus.runtime.readiness import Readiness
 
 log = logging.getLogger(__name__)
 
-_MOST_TOLD: Final = 20
-"""Refused containers that are named; the others are counted."""
 _ENGINE: Final = "docker"
 """The name of the problem that the engine is away; those of containers begin with it."""
 
@@ -48,7 +47,7 @@ class DockerLabels:
         self._members: Members | None = None
         """None: the engine has not answered yet, and nobody knows."""
         self._laid: dict[str, Laid] = {}
-        self._problems: set[str] = set()
+        self._told: set[str] = set()
         self._watcher = Watcher(
             host,
             on_members=lambda members: self._call(self._on_members, members),
@@ -104,46 +103,10 @@ class DockerLabels:
 
     def _tell(self) -> None:
         """Say which containers are no real servers, and why."""
-        wrong: dict[str, str] = {}
-        for each in self._members.refused if self._members is not None else ():
-            wrong.setdefault(each.container, each.text)
-        for laid in self._laid.values():
-            for each in laid.refused:
-                wrong.setdefault(each.container, each.text)
-        # a virtual server may be that of one router alone
-        everywhere = [{each.container for each in laid.unknown} for laid in self._laid.values()]
-        nobody = set.intersection(*everywhere) if everywhere else set()
-        for laid in self._laid.values():
-            for each in laid.unknown:
-                if each.container in nobody:
-                    wrong.setdefault(each.container, each.text)
-        texts = {f"{_ENGINE} {name}": text for name, text in sorted(wrong.items())[:_MOST_TOLD]}
-        if (others := len(wrong) - _MOST_TOLD) > 0:
-            texts[f"{_ENGINE} others"] = (
-                f"{others} more containers are no real servers; put these right first"
-            )
-        for name in self._problems - texts.keys():
+        members = self._members or Members()
+        texts = {f"{_ENGINE} {name}": text for name, text in problems(members, self._laid.values()).items()}
+        for name in self._told - texts.keys():
             self._readiness.problem(name, "")
         for name, text in texts.items():
             self._readiness.problem(name, text)
-        self._problems = set(texts)
-
-
-def changes(before: Members | None, now: Members) -> str:
-    """Say in a few words who came, went or changed: a revision's cause."""
-    old = {each.container: each for each in before.members} if before is not None else {}
-    new = {each.container: each for each in now.members}
-    parts = [
-        f"{_some(names)} {word}"
-        for names, word in (
-            (sorted(new.keys() - old.keys()), "in"),
-            (sorted(old.keys() - new.keys()), "out"),
-            (sorted(name for name in new.keys() & old.keys() if new[name] != old[name]), "changed"),
-        )
-        if names
-    ]
-    return f"docker: {'; '.join(parts) or 'no containers'}"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        self._told = set(texts)

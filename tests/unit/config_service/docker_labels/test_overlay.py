@@ -159,6 +159,25 @@ def test_an_unhealthy_one_gets_no_new_connections_and_stays(lay: Lay) -> None:
     assert (real.weight, len(real.checks)) == (0, 3)
 
 
+def test_when_all_are_unhealthy_the_engine_is_not_followed(lay: Lay) -> None:
+    """Its health checks may have no time; the routers' own checks decide."""
+    two = Network("servers", "10.91.2.131", 24)
+    all_of_it = [member(unhealthy=True), member("web-2", unhealthy=True, networks=(two,), weight=2)]
+    laid = lay(VRRP + EMPTY, *all_of_it)
+    assert [each.weight for each in added(laid)] == [4, 2]
+    ((token, text),) = laid.held
+    assert token == "10-91-1-100_80_tcp"
+    assert text.startswith("all containers of 10.91.1.100:80 TCP are unhealthy; they keep their weight")
+    # one that serves is enough, of the configuration or by a label
+    laid = lay(VRRP + POOL, *all_of_it)
+    assert ([each.weight for each in added(laid)], laid.held) == ([0, 0], ())
+    laid = lay(VRRP + EMPTY, *all_of_it[:1], member("web-3", networks=(two,)))
+    assert ([each.weight for each in added(laid)], laid.held) == ([0, 4], ())
+    # whoever has no weight by its label cannot get any
+    laid = lay(VRRP + EMPTY, member(unhealthy=True, weight=0))
+    assert ([each.weight for each in added(laid)], laid.held) == ([0], ())
+
+
 FRONT = Network("front", "10.91.1.130", 24)
 OTHER = Network("other", "10.91.3.130", 24)
 SIX = Network("six", "", 0, "fd00::130", 64)
