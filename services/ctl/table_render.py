@@ -102,7 +102,7 @@ def _real_server(real: RealServerReport, now: datetime) -> Iterator[str]:
 def _origin(real: RealServerReport, now: datetime) -> Iterator[str]:
     """Say where a weight comes from, or why it is not there."""
     if real.configured is not None:
-        yield f"configured {real.configured}"
+        yield f"configured {real.configured}" + (f" by {real.origin}" if real.origin else "")
     elif real.reason == "":
         yield "NOT OURS: somebody else put it here"
     if real.checked is not None:

@@ -35,6 +35,8 @@ class RealServerReport(msgspec.Struct, frozen=True, kw_only=True):
     """As the kernel has it; None: not in the table, or somebody else's."""
     configured: int | None = None
     """Where the weight comes from: this, or ``checked``, at ``ramp`` percent; 0 by an operator's drain."""
+    origin: str = ""
+    """Who knows of it beside the configuration: ``docker CONTAINER``; empty: the configuration says it."""
     checked: int | None = None
     ramp: int = 100
     operator: str = ""
@@ -185,6 +187,7 @@ def _real_server(place: tuple[str, int], seen: _Seen) -> RealServerReport:
         forwarding=found.forwarding if found is not None else None,
         weight=found.weight if found is not None else None,
         configured=configured,
+        origin=real.origin if real is not None else "",
         checked=found.checked if found is not None else None,
         ramp=found.ramp if found is not None else 100,
         operator=state or (operator.state if operator is not None else ""),

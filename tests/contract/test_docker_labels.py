@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.docker_engine import DockerEngine, why_not
+from tests.support.docker_engine import DockerEngine, running, why_not
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually_async
 from vipbus.bus import Bus, BusAddress, conditions
@@ -44,15 +44,8 @@ TAKES = 5.0
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
-    engine = DockerEngine(tmp_path_factory.mktemp("docker"))
-    try:
-        engine.start()
-        engine.load_image()
-        engine.network("servers", "10.211.1.0/24")
-        engine.network("others", "10.211.2.0/24")
+    with running(tmp_path_factory.mktemp("docker")) as engine:
         yield engine
-    finally:
-        engine.remove()
 
 
 @pytest.fixture

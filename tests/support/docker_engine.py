@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -33,6 +34,20 @@ def why_not() -> str:
     if missing := [name for name in ("dockerd", "containerd") if shutil.which(name) is None]:
         return f"needs {', '.join(missing)}"
     return "" if Path("/bin/busybox").exists() else "needs busybox-static"
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[DockerEngine]:
+    """Give an engine with its image and two networks, ``servers`` and ``others``."""
+    engine = DockerEngine(directory)
+    try:
+        engine.start()
+        engine.load_image()
+        engine.network("servers", "10.211.1.0/24")
+        engine.network("others", "10.211.2.0/24")
+        yield engine
+    finally:
+        engine.remove()
 
 
 class DockerEngine:

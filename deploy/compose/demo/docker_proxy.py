@@ -1,6 +1,7 @@
 """A read-only door to the Docker engine: what config-service asks for, and nothing else.
 
     python -m demo.docker_proxy /run/engine/docker.sock          listen there, ask /var/run/docker.sock
+                                                                 (or what a second argument says)
     python -m demo.docker_proxy check /run/engine/docker.sock    say whether the engine answers through it
 
 Whoever may write to an engine's socket is root on its host, and mounting the socket read-only changes
@@ -19,6 +20,7 @@ import sys
 import threading
 
 ENGINE = "/var/run/docker.sock"
+"""Where the engine listens, as a rule."""
 _ALLOWED = re.compile(
     rb"GET (?:/v1\.[0-9]{1,3})?"
     rb"/(?:_ping|version|events|containers/json|containers/[0-9a-zA-Z][0-9a-zA-Z_.-]{0,254}/json)"
@@ -55,7 +57,7 @@ def read_head(source: socket.socket, rest: bytes) -> tuple[bytes, bytes]:
     return head + end, rest
 
 
-def serve(client: socket.socket) -> None:
+def serve(client: socket.socket, place: str) -> None:
     """Answer one request after the other, each on a connection of its own to the engine."""
     with client:
         client.settimeout(_IDLE)
@@ -67,7 +69,7 @@ def serve(client: socket.socket) -> None:
                 client.sendall(_REFUSED)
                 return
             with socket.socket(socket.AF_UNIX) as engine:
-                engine.connect(ENGINE)
+                engine.connect(place)
                 # one request a connection: what a second one asks for would have to be read as well
                 line, end, fields = head.partition(b"\r\n")
                 engine.sendall(line + end + b"Connection: close\r\n" + without_connection(fields))
@@ -119,17 +121,18 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if os.path.lexists(arguments[0]):  # a socket that was left, whatever it is
         os.unlink(arguments[0])  # noqa: PTH108  # as above
+    place = arguments[1] if len(arguments) > 1 else ENGINE
     slots = threading.BoundedSemaphore(_MOST)
 
     def one(client: socket.socket) -> None:
         with slots:
-            serve(client)
+            serve(client, place)
 
     os.umask(0)  # config-service is another user; who gets here is up to the volume
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(arguments[0])
         listening.listen(16)
-        print(f"{arguments[0]} reads {ENGINE}")
+        print(f"{arguments[0]} reads {place}")
         while True:
             client, _ = listening.accept()
             threading.Thread(target=one, args=(client,), daemon=True).start()

@@ -183,7 +183,8 @@ class RealServer(
     """So many inactive connections and no active one in a router's table are a hint that it is dead: it is
     checked at once. 0: no hints are taken."""
     origin: str = ""
-    """Who knows of it beside the configuration: ``docker``; empty: the configuration says it itself."""
+    """Who knows of it beside the configuration: ``docker`` and the name of a container, whose labels say it.
+    Empty: the configuration says it itself."""
 
     def __post_init__(self) -> None:
         check_address(self.address)

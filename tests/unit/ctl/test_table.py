@@ -231,6 +231,15 @@ def test_what_an_operator_said_stands_with_its_name() -> None:
     assert (disabled.in_table, disabled.operator, disabled.is_checked) == (False, "disable", False)
 
 
+def test_a_real_server_by_a_container_s_labels_says_so() -> None:
+    labelled = replace(real_server("router-a", A), origin="docker shop-4")
+    words = replace(SAID, real_servers={VIRTUAL: [labelled]})
+    found = virtual_server_report(DOCUMENT, words, READ, None)
+    written = render([RouterReport(router="router-a", virtual_servers=(found,))], NOW)
+    assert "configured 10 by docker shop-4" in written
+    assert written.count(" by docker") == 1
+
+
 def test_a_document_without_origins_has_the_configured_weight() -> None:
     old = replace(DOCUMENT, destinations=(destination(A, 4, configured=None),))
     assert real(A, document=old).configured == 1
