@@ -266,15 +266,17 @@ def test_a_killed_agent_is_back_before_anyone_takes_over(stack: Stack) -> None:
 
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("nft") is None or shutil.which("nsenter") is None,
-    reason="needs root, nft and nsenter to refuse what comes to a container that runs",
+    reason="needs root, nft and nsenter to drop what comes to a container that runs",
 )
-def test_a_real_server_refuses_and_answers_again(stack: Stack) -> None:
+def test_a_real_server_falls_silent_and_answers_again(stack: Stack) -> None:
     """The engine sees nothing of it: the container is healthy, and only the router's check finds out."""
     address = stack.addresses("real-server", "servers")[2]
     pid = stack.containers("real-server")[2].attrs["State"]["Pid"]
     enter = ["nsenter", "--net", "--target", str(pid), "nft"]
-    rules = """table inet refuse { chain in { type filter hook input priority 0;
-        iifname != "lo" tcp dport 8080 reject with tcp reset; } }"""
+    rules = """table ip silent { chain into { type filter hook input priority 0
+        iifname != "lo" tcp dport 8080 drop
+    }
+    }"""
     subject = "state.health.>"
     heard = len(_events(stack, subject))
     subprocess.run([*enter, "--file", "-"], input=rules, text=True, check=True)
@@ -285,7 +287,7 @@ def test_a_real_server_refuses_and_answers_again(stack: Stack) -> None:
     new = _events(stack, subject)[heard:]
     assert [event["data"]["verdict"] for event in new] == ["down"]  # type: ignore[index]  # JSON
     assert new[0]["data"]["cause"]  # type: ignore[index]  # JSON
-    subprocess.run([*enter, "delete", "table", "inet", "refuse"], check=True)
+    subprocess.run([*enter, "delete", "table", "ip", "silent"], check=True)
     eventually(
         lambda: stack.verdicts()[address] == "up", "its verdict is up", within=DELAY_LOOP + 8, every=0.1
     )

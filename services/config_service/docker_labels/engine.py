@@ -102,7 +102,7 @@ class Engine:
             EngineError: it gave no answer, or none that is an event.
         """
         with _in_words(self._host):
-            self._stream = self._client.events(
+            stream = self._stream = self._client.events(
                 since=int(since.timestamp()),
                 until=int(until.timestamp()),
                 filters={"type": ["container", "network"], "event": list(ACTIONS)},
@@ -113,9 +113,9 @@ class Engine:
         watchdog.daemon = True
         watchdog.start()
         try:
-            while True:
+            while self._stream is stream:  # nobody closed it
                 with _in_words(self._host):
-                    said = next(self._stream, None)
+                    said = next(stream, None)
                     if said is None:
                         return
                     event = event_of(said)
