@@ -124,7 +124,12 @@ class Pool:
         return f"{where.get(finding.field, place)}.{finding.field}"
 
     def _converted(self, whole: Table, place: str, where: Mapping[str, str]) -> RealServer:
-        given = {"router": self._cluster.router, "virtual_server": self._virtual.id, "checks": ()}
+        given = {
+            "router": self._cluster.router,
+            "virtual_server": self._virtual.id,
+            "checks": (),
+            "origin": "",
+        }
         try:
             real: RealServer = convert(whole, RealServer, place, given=given)
         except Misplaced as error:

@@ -135,7 +135,9 @@ def _read(whole: Table, servers: list[Table], place: str, where: Place, cluster:
     else:
         table.update(address=where.address, port=where.port)
     sorry = table.pop("sorry_server", None)
-    virtual: VirtualServer = convert(table, VirtualServer, place, given={"router": cluster.router})
+    virtual: VirtualServer = convert(
+        table, VirtualServer, place, given={"router": cluster.router, "template": None}
+    )
     if not virtual.port and not virtual.mark and virtual.persistence_timeout is None:
         raise Misplaced(
             f"{place}.port",

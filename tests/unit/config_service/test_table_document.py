@@ -32,7 +32,7 @@ from vipbus.contracts import (
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "table.md").read_text()
 CHECKS = (Path(__file__).parents[3] / "docs" / "checks.md").read_text()
 EXAMPLES = re.findall(r"^```(toml|conf)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
-ELSEWHERE = {"router", "virtual_server", "checks", "sysctls", "origin"}
+ELSEWHERE = {"router", "virtual_server", "checks", "sysctls", "origin", "template"}
 """Fields that no document says by that name."""
 
 

@@ -12,6 +12,7 @@ from config_service.docker_labels.containers import Network
 from config_service.docker_labels.labels import Member
 from config_service.docker_labels.overlay import Laid, overlay
 from config_service.load import load
+from config_service.problems import ConfigError
 from tests.unit.config_service.docker_labels.made import SERVERS, entities, member
 from vipbus.contracts import HttpCheck, RealServer, ScriptCheck, TcpCheck
 
