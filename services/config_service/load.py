@@ -65,7 +65,12 @@ def load_encoded(
 
 
 def compiler(
-    path: Path, router: str | None, secrets: Secrets, config_id: str | None = None, *, empty_pools: bool = False
+    path: Path,
+    router: str | None,
+    secrets: Secrets,
+    config_id: str | None = None,
+    *,
+    empty_pools: bool = False,
 ) -> Callable[[str], Configuration]:
     """Give the function that compiles a file's text; it raises ConfigError."""
 

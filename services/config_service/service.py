@@ -70,10 +70,8 @@ class ConfigService:
 
     def __init__(self, life: Life, sources: Sequence[Source], *, docker: str | None = None) -> None:
         self._life = life
-        self._docker: DockerLabels | None = None
-        """None: nobody asked for Docker's labels (`docker` is an engine's address)."""
-        if docker is not None:
-            self._docker = DockerLabels(docker, life.readiness, self._keepers, self._end_by)
+        # `docker` is an engine's address, where its labels are followed
+        self._docker = DockerLabels(docker, life.readiness, self._keepers, self._end_by) if docker else None
         self._sources = sources
         self._secrets = Secrets.open(life.settings.state_dir)
         self._reading = asyncio.Lock()

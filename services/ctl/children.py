@@ -52,7 +52,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogFormat
     standby: str
     bus_port: int
-    docker: str | None
+    docker: str | None = None
     """The address of the engine whose labels config-service follows; None: none."""
     metrics: ListenAddress | None
     """Where config-service answers ``/metrics``; the other services on the ports after it."""

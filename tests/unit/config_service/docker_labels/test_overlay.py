@@ -120,6 +120,18 @@ def test_an_empty_pool_of_the_native_language_has_its_checks(lay: Lay) -> None:
 
 
 @pytest.mark.parametrize(
+    "check",
+    [
+        "template = {}",
+        '[[virtual_server.real_server]]\naddress = "10.91.2.21:80"\norigin = "docker x"',
+    ],
+)
+def test_no_document_says_where_a_real_server_comes_from(tmp_path: Path, check: str) -> None:
+    with pytest.raises(ConfigError, match="unknown key"):
+        entities(NATIVE.format(check=check), tmp_path, "x.toml")
+
+
+@pytest.mark.parametrize(
     "name",
     ["10.91.1.100:80", "10.91.1.100", "10.91.1.100 80 tcp", "10-91-1-100_80_tcp", "10.91.1.100:80/tcp"],
 )
