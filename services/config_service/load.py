@@ -8,11 +8,16 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
+from config_service.advice import remarks
+from config_service.host import Host, ThisHost
 from config_service.keepalived.compile import Configuration, compile_text, router_name
 from config_service.keepalived.expand import Machine
 from config_service.keepalived.iproute2 import Names
 from config_service.keepalived.outside import Outside
 from config_service.native.document import read
+from config_service.native.places import Places
 from config_service.problems import Problem, file_name
 from config_service.source import read_text
 from config_service.unchanged import Bodies, Known
@@ -32,18 +37,22 @@ def load(
     config_id: str | None = None,
     *,
     empty_pools: bool = False,
+    host: Host | None = None,
 ) -> Configuration:
     """Read, validate and compile a file; ``router`` is the name given by option, if any.
 
     A name that ends in ``.toml`` is of the native language, every other of keepalived's.
 
     ``secrets`` takes the passwords and keys; without it nobody can resolve the references. ``empty_pools``: a
-    virtual server without real servers stays, for they come from elsewhere too.
+    virtual server without real servers stays, for they come from elsewhere too. ``host`` is the one that it is
+    to run on; this one, if none is given.
 
     Raises:
         ConfigError: it is refused, with every reason.
     """
-    found = compiler(path, router, secrets or Secrets.in_memory(), config_id, empty_pools=empty_pools)
+    found = compiler(
+        path, router, secrets or Secrets.in_memory(), config_id, empty_pools=empty_pools, host=host
+    )
     return found(read_text(path))
 
 
@@ -71,14 +80,20 @@ def compiler(
     config_id: str | None = None,
     *,
     empty_pools: bool = False,
+    host: Host | None = None,
 ) -> Callable[[str], Configuration]:
-    """Give the function that compiles a file's text; it raises ConfigError."""
+    """Give the function that compiles a file's text, and looks at what came of it; it raises ConfigError."""
+    judged_on = host or ThisHost()
 
     def native(text: str) -> Configuration:
         name = router_name(router, None, default_router())
         warnings: list[Problem] = []
-        entities = read(text, file_name(path), name, secrets.reference, warnings, empty_pools=empty_pools)
-        return Configuration(name, file_name(path), entities, tuple(sorted(warnings, key=_line)))
+        places = Places(text, file_name(path))
+        entities = read(
+            text, file_name(path), name, secrets.reference, warnings, places=places, empty_pools=empty_pools
+        )
+        found = Configuration(name, file_name(path), entities, tuple(warnings), where=places)
+        return _with_remarks(found, judged_on)
 
     def keepalived(text: str) -> Configuration:
         machine = Machine(default_config_id() if config_id is None else config_id, os.environ, path)
@@ -86,7 +101,8 @@ def compiler(
         collects = gc.isenabled()
         gc.disable()  # a large file makes a million objects and no cycles; collecting doubled the time
         try:
-            return compile_text(text, file_name(path), router, default_router(), outside)
+            found = compile_text(text, file_name(path), router, default_router(), outside)
+            return _with_remarks(found, judged_on)
         finally:
             if collects:
                 gc.enable()
@@ -94,5 +110,20 @@ def compiler(
     return native if path.suffix == ".toml" else keepalived
 
 
-def _line(problem: Problem) -> int:
-    return problem.line
+def _with_remarks(configuration: Configuration, host: Host) -> Configuration:
+    """Add what will run and perhaps not as it is meant, each with its place."""
+    found = remarks(configuration.entities, host)
+    problems: list[Problem] = []
+    for one in found:
+        place = configuration.where(one.entity, one.fields)
+        problems.append(Problem(place.file, place.line, f"{place.word}: {one.words}"))
+
+    def place_of(problem: Problem) -> tuple[bool, str, int]:
+        return problem.file != configuration.source, problem.file, problem.line
+
+    return msgspec.structs.replace(
+        configuration,
+        warnings=tuple(sorted((*configuration.warnings, *problems), key=place_of)),
+        remarks=frozenset(one.text for one in found),
+        noted=tuple(problems),
+    )

@@ -13,7 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from config_service import metrics
+from config_service.cluster import Side, ties
 from config_service.docker_labels.service import DockerLabels
+from config_service.keepalived.compile import Configuration
 from config_service.keeper import Keeper
 from config_service.load import load_encoded
 from config_service.operate import operate
@@ -21,7 +23,15 @@ from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
 from config_service.unchanged import Known
 from vipbus.bus import BusAwayError
-from vipbus.contracts import ConfigRefused, Operate, ReloadConfig, ReloadResult, name_token, per_router
+from vipbus.contracts import (
+    ConfigRefused,
+    Operate,
+    ReloadConfig,
+    ReloadResult,
+    VrrpInstance,
+    name_token,
+    per_router,
+)
 from vipbus.runtime.life import FatalError, Life
 from vipbus.runtime.secrets import Secrets
 from vipbus.runtime.settings import default_router
@@ -52,6 +62,8 @@ class Source(msgspec.Struct):
     warnings: tuple[str, ...] = ()
     """Of the file that was accepted last."""
     known: Known = msgspec.field(default_factory=Known)
+    accepted: Configuration | None = None
+    """As it was read last; of its virtual servers perhaps a part alone."""
 
 
 def source(option: str, router: str | None, config_id: str | None = None) -> Source:
@@ -168,6 +180,7 @@ class ConfigService:
     async def _read(self, sources: Sequence[Source], cause: str) -> None:
         """Read files and take each whole or refuse it whole."""
         async with self._reading:
+            before = _ties(self._sources)
             for one in sources:
                 try:
                     desired, references = await asyncio.to_thread(
@@ -186,6 +199,9 @@ class ConfigService:
                     )
                     self._life.readiness.problem(f"config {file_name(one.path)}", "")
                     metrics.RELOADS.add(router=desired.router, result="accepted")
+            for text in _ties(self._sources):
+                if text not in before:
+                    log.warning("%s", text)
 
     def _save_secrets(self, one: Source, references: frozenset[str]) -> None:
         """Write what a file's references stand for, before anyone can hear of them.
@@ -293,7 +309,22 @@ def _desired(
     configuration, bodies = load_encoded(
         one.path, one.router, secrets, one.known, one.config_id, empty_pools=empty_pools
     )
+    one.accepted = configuration
     return desire(configuration, cause, bodies), configuration.references
+
+
+def _ties(sources: Sequence[Source]) -> list[str]:
+    """Say which routers of those that are served here have one priority, each at its line."""
+    found = {one.accepted.router: one.accepted for one in sources if one.accepted is not None}
+    sides = [
+        Side(router, [each for each in one.entities if isinstance(each, VrrpInstance)])
+        for router, one in found.items()
+    ]
+    texts = []
+    for tie in ties(sides):
+        place = found[tie.router].where(tie.instance, ("priority",))
+        texts.append(f"{place.file}:{place.line}: {place.word}: {tie.text}")
+    return texts
 
 
 def _refused(one: Source, text: str) -> ConfigError:

@@ -74,27 +74,32 @@ class Known:
         self._around: tuple[str, str] | None = None
         """The text before and after the blocks; None: nothing is known."""
         self._blocks: dict[str, Bodies] = {}
+        self._remarks: frozenset[str] = frozenset()
+        """Of the whole: where they stand is where they stood while the text has as many lines."""
+        self._lines = 0
         self._warnings: tuple[Problem, ...] = ()
+        """All that was told of the whole."""
+        self._own: tuple[Problem, ...] = ()
         """Of the text before the blocks: where they stand is where they stood."""
 
     def read(self, text: str, compiled: Callable[[str], Configuration]) -> tuple[Configuration, Bodies]:
         """Compile a text, or what of it is new, and give all its entities encoded.
 
-        Where only a part was compiled, the configuration is that part's: name, warnings and references are
-        those of the whole.
+        Where only a part was compiled, the configuration is that part's: name, warnings and references are those
+        of the whole.
 
         Raises:
             ConfigError: it is refused.
         """
         parts = split(text)
         if parts is not None and (parts.before, parts.after) == self._around:
-            found = self._with_known(parts, compiled)
+            found = self._with_known(text, parts, compiled)
             if found is not None:
                 return found
         return self._whole(text, parts, compiled)
 
     def _with_known(
-        self, parts: Split, compiled: Callable[[str], Configuration]
+        self, text: str, parts: Split, compiled: Callable[[str], Configuration]
     ) -> tuple[Configuration, Bodies] | None:
         new = [block for block in parts.blocks if block not in self._blocks]
         if len(set(parts.blocks)) < len(parts.blocks) or not all(map(_is_plain, new)):
@@ -107,7 +112,9 @@ class Known:
             configuration = compiled("".join((parts.before, *shown, parts.after)))
         except ConfigError:
             return None  # its line is another one in the whole
-        if configuration.warnings != self._warnings:
+        if configuration.own_warnings != self._own or not configuration.remarks <= self._remarks:
+            return None
+        if self._remarks and text.count("\n") != self._lines:
             return None
         outside, groups = _encoded(configuration)
         if len(groups) != len(shown):
@@ -119,7 +126,7 @@ class Known:
         if len(bodies) < len(outside) + sum(len(blocks[block]) for block in parts.blocks):
             return None  # two blocks of one virtual server
         self._blocks = {block: blocks[block] for block in parts.blocks}
-        return configuration, bodies
+        return msgspec.structs.replace(configuration, warnings=self._warnings, remarks=self._remarks), bodies
 
     def _whole(
         self, text: str, parts: Split | None, compiled: Callable[[str], Configuration]
@@ -139,7 +146,9 @@ class Known:
             and all(map(_is_plain, parts.blocks))
         ):
             self._around = parts.before, parts.after
-            self._warnings = configuration.warnings
+            self._own = configuration.own_warnings
+            self._warnings, self._remarks = configuration.warnings, configuration.remarks
+            self._lines = text.count("\n")
             self._blocks = dict(zip(parts.blocks, groups, strict=True))
         return configuration, bodies
 
@@ -147,7 +156,7 @@ class Known:
 def _all_before(configuration: Configuration, parts: Split) -> bool:
     """Say whether every warning is about what stands before the blocks."""
     lines = parts.before.count("\n")
-    return all(one.file == configuration.source and one.line <= lines for one in configuration.warnings)
+    return all(one.file == configuration.source and one.line <= lines for one in configuration.own_warnings)
 
 
 def _encoded(configuration: Configuration) -> tuple[Bodies, list[Bodies]]:

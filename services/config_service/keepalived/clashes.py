@@ -69,14 +69,18 @@ class Claims:
         self._first: dict[tuple[str, str], tuple[str, AddressDraft]] = {}
 
     def claim(self, addresses: Sequence[AddressDraft], interface: str, owner: str) -> None:
-        """Note an owner's addresses, and report those that somebody has already."""
+        """Note an owner's addresses, and report those that somebody has already.
+
+        Its own it may name twice, as keepalived's samples do: both are advertised, for who counts them.
+        """
         for one in addresses:
             local = (one.dev or interface) if one.address.startswith("fe80:") else ""
             whose, first = self._first.setdefault((one.address, local), (owner, one))
             if first is not one:
-                self._report.error(
+                tell = self._report.warning if whose == owner else self._report.error
+                tell(
                     one.statement.file,
                     one.statement.line,
                     f"{one.address} is already an address of {whose} on line {first.statement.line}; "
-                    "remove one",
+                    "remove one" + (" on every router" if whose == owner else ""),
                 )

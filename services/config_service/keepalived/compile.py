@@ -6,16 +6,23 @@ from pathlib import Path
 
 import msgspec
 
+from config_service.advice import Fields, Place, Where
 from config_service.keepalived.checkers.common import Surroundings
 from config_service.keepalived.ipvs_settings import compile_ipvs_settings
 from config_service.keepalived.language import FileDraft, read_file
+from config_service.keepalived.lvs import VirtualServerDraft
 from config_service.keepalived.outside import Outside
 from config_service.keepalived.parser import parse
+from config_service.keepalived.places import Places
 from config_service.keepalived.servers import compile_servers
 from config_service.keepalived.virtual_groups import by_name
 from config_service.keepalived.vrrp import compile_vrrp, references
 from config_service.problems import Problem, Report
 from vipbus.contracts import Entity, RealServer, SyncGroup, VirtualServer, VrrpInstance, VrrpScript
+
+
+def _nowhere(_entity: Entity, fields: Fields) -> Place:
+    return Place("", 1, fields[0])
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -27,6 +34,17 @@ class Configuration(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = ()
     """What the file includes."""
+    where: Where = _nowhere
+    """Finds the line of an entity's field."""
+    remarks: frozenset[str] = frozenset()
+    """What was found on the whole of it, and of this host: without how many blocks it is true of."""
+    noted: tuple[Problem, ...] = ()
+    """The warnings that say so."""
+
+    @property
+    def own_warnings(self) -> tuple[Problem, ...]:
+        """The warnings that its text alone gives rise to."""
+        return tuple(one for one in self.warnings if one not in self.noted)
 
     @property
     def summary(self) -> str:
@@ -76,17 +94,26 @@ def compile_text(text: str, file: str, router: str | None, hostname: str, outsid
             f"the router's name {name!r} has a control character; choose another --router",
             whole=True,
         )
-    entities = _compile(draft, name, hostname, outside, report)
+    servers: dict[str, VirtualServerDraft] = {}
+    entities = _compile(draft, name, hostname, outside, report, made_of=servers)
     report.raise_errors()
     if not text.endswith("\n"):
         report.warning(file, text.count("\n") + 1, "the last line has no end; was the file cut off?")
     warnings = sorted(dict.fromkeys(report.warnings), key=lambda one: (one.file != file, one.file, one.line))
-    return Configuration(name, file, entities, tuple(warnings), tuple(report.files))
+    places = Places(file, draft.instances, servers)
+    return Configuration(name, file, entities, tuple(warnings), tuple(report.files), where=places)
 
 
 def _compile(
-    draft: FileDraft, router: str, hostname: str, outside: Outside, report: Report
+    draft: FileDraft,
+    router: str,
+    hostname: str,
+    outside: Outside,
+    report: Report,
+    *,
+    made_of: dict[str, VirtualServerDraft],
 ) -> tuple[Entity, ...]:
+    """Compile a draft; ``made_of`` takes what each virtual server was made of, by its token."""
     vrrp = compile_vrrp(draft, router, hostname, outside, report)
     owners = {
         one.address: draft.name for draft in draft.instances for one in (*draft.addresses, *draft.excluded)
@@ -101,7 +128,13 @@ def _compile(
     )
     groups = by_name(draft.virtual_groups, report)
     servers = compile_servers(
-        draft.virtual_servers, groups, owners, around=around, router=router, report=report
+        draft.virtual_servers,
+        groups,
+        owners,
+        around=around,
+        router=router,
+        report=report,
+        made_of=made_of,
     )
     ipvs = compile_ipvs_settings(draft, router, outside, report)
     entities = (*vrrp, *((ipvs,) if ipvs is not None else ()), *servers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, Literal, cast
 
 import msgspec
@@ -16,6 +16,8 @@ from config_service.problems import Report
 OWNER: Final = 255
 """The priority of a router that owns the addresses (RFC 9568 section 5.2.4)."""
 _HUNDREDTH: Final = Decimal("0.01")
+_LONGEST: Final = Decimal("40.95")
+"""Seconds that version 3's 12 bits of hundredths can say."""
 _STALLED: Final = "a router that stalled always steps down before it speaks"
 
 
@@ -119,9 +121,6 @@ class _Said:
     def warning(self, keyword: str, text: str) -> None:
         self._report.warning(self._draft.statement.file, self._draft.line_of(keyword), text)
 
-    def error(self, keyword: str, text: str) -> None:
-        self._report.error(self._draft.statement.file, self._draft.line_of(keyword), text)
-
 
 def compile_election(
     election: ElectionDraft, draft: Draft, family: int, defaults: Defaults, report: Report
@@ -179,15 +178,19 @@ def _priority(
 
 
 def _interval(election: ElectionDraft, version: int, said: _Said) -> float:
+    """Give what the version can carry, rounded as keepalived does."""
     interval = election.advert_int
-    wrong = ""
-    if version == 2 and interval % 1 != 0:
-        wrong = "version 2 has whole seconds from 1 to 255; write one, or add version 3"
-    elif version == 3 and (interval % _HUNDREDTH != 0 or interval > Decimal("40.95")):
-        wrong = "version 3 has 0.01 to 40.95 seconds in steps of 0.01; write one of these"
-    if wrong:
-        said.error("advert_int", f"advert_int {interval}: {wrong}")
-    return float(interval)
+    if version == 2:
+        carried = max(interval.quantize(Decimal(1), ROUND_HALF_UP), Decimal(1))
+        why = "version 2 has whole seconds from 1 to 255"
+        advice = f"write {carried}, or add version 3"
+    else:
+        carried = min(interval.quantize(_HUNDREDTH, ROUND_HALF_UP), _LONGEST)
+        why = f"version 3 has 0.01 to {_LONGEST} seconds in steps of 0.01"
+        advice = f"write {carried}"
+    if carried != interval:
+        said.warning("advert_int", f"advert_int {interval} is taken as {carried}: {why}; {advice}")
+    return float(carried)
 
 
 def _nopreempt(election: ElectionDraft, said: _Said, priority: int) -> bool:

@@ -26,10 +26,12 @@ def compile_servers(
     around: Surroundings,
     router: str,
     report: Report,
+    made_of: dict[str, VirtualServerDraft],
 ) -> list[VirtualServer | RealServer]:
     """Compile the virtual servers, each followed by its real servers; a group's members are one each.
 
-    ``owners`` names the instance that each virtual address belongs to. What is wrong goes into the report,
+    ``owners`` names the instance that each virtual address belongs to; ``made_of`` takes what each virtual
+    server was made of, by its token. What is wrong goes into the report,
     and then the entities mean nothing.
     """
     entities: list[VirtualServer | RealServer] = []
@@ -56,6 +58,7 @@ def compile_servers(
                     f"virtual_server {server.words} is already on line {other.statement.line}; remove one",
                 )
                 continue
+            made_of[server.id] = draft
             entities.append(server)
             entities += pool.real_servers(member, server.id)
     _report_unused(drafts, groups, report)

@@ -42,7 +42,7 @@ class Aim:
     port: int
 
 
-def read_check(table: Table, place: str, aim: Aim, settings: VrrpSettings, warn: Warn) -> Check:
+def read_check(table: Table, place: str, aim: Aim, settings: VrrpSettings) -> Check:
     """Read a check; its address and port are the real server's where it has none of its own.
 
     Raises:
@@ -64,12 +64,6 @@ def read_check(table: Table, place: str, aim: Aim, settings: VrrpSettings, warn:
         whole = _with_user(whole, settings)
     check: Check = convert(whole, kind, place)
     _judge(check, place)
-    if check.timeout > check.interval:
-        warn(
-            f"{place}.timeout" if "timeout" in table else place,
-            f"timeout {check.timeout:g} s is longer than interval {check.interval:g} s: a server that "
-            "does not answer is checked less often",
-        )
     return check
 
 

@@ -10,20 +10,23 @@ has the name that its table gives it, else its address as it is written, its gro
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from config_service.cluster import Side, ties
+from config_service.keepalived.values import any_address
 from config_service.native.checks import Warn
 from config_service.native.groups import read_groups
 from config_service.native.ipvs import read_ipvs
 from config_service.native.lines import find
 from config_service.native.overrides import Overrides, Table
+from config_service.native.places import Places
 from config_service.native.pool import Cluster, owners_of
 from config_service.native.servers import read_servers
 from config_service.native.values import virtual_address
-from config_service.native.walk import Misplaced, convert
+from config_service.native.walk import Misplaced, convert, table_of
 from config_service.problems import ConfigError, Problem, RefusedError, quoted
 from vipbus.contracts import (
     Entity,
@@ -36,7 +39,7 @@ from vipbus.contracts import (
     VrrpSettings,
     name_token,
 )
-from vipbus.contracts.vrrp_checks import unusable
+from vipbus.contracts.vrrp_checks import fault
 
 Reference = Callable[[str], str]
 """Puts a secret aside and gives what stands for it on the bus."""
@@ -59,8 +62,11 @@ def read(
     warnings: list[Problem] | None = None,
     *,
     empty_pools: bool = False,
+    places: Places | None = None,
 ) -> tuple[Entity, ...]:
-    """Read a document for one router; ``warnings`` takes what is accepted and perhaps not as it is meant.
+    """Read a document for one router.
+
+    ``warnings`` takes what is accepted and perhaps not as it is meant, ``places`` where each entity stands.
 
     ``empty_pools``: a virtual server without real servers stays, for they come from elsewhere too.
 
@@ -81,10 +87,19 @@ def read(
         if warnings is not None:
             warnings.append(_problem(text, file, overrides.origin(path), said))
 
+    places = places or Places(text, file)
+    places.origin = overrides.origin
     try:
-        return tuple(_entities(document, overrides, router, reference, warn, empty_pools=empty_pools))
+        found = tuple(
+            _entities(
+                document, overrides, router, reference, warn=warn, places=places, empty_pools=empty_pools
+            )
+        )
+        for path, said in _ties(document, router, found):
+            warn(path, said)
     except Misplaced as error:
         raise ConfigError([_problem(text, file, overrides.origin(error.path), str(error))]) from None
+    return found
 
 
 def _problem(text: str, file: str, path: str, said: str) -> Problem:
@@ -96,8 +111,9 @@ def _entities(
     overrides: Overrides,
     router: str,
     reference: Reference,
-    warn: Warn,
     *,
+    warn: Warn,
+    places: Places,
     empty_pools: bool,
 ) -> list[Entity]:
     for key in document:
@@ -111,6 +127,7 @@ def _entities(
             place = f"{kind}[{number}]"
             whole = _instance(table, place, reference) if struct is VrrpInstance else table
             found.append(convert(whole, struct, place, given=whose))
+            places.note(found[-1], place)
     ipvs = overrides.table("ipvs")
     groups = overrides.tables("virtual_server_group", _name)
     servers = overrides.tables("virtual_server", _name_or_address)
@@ -118,7 +135,11 @@ def _entities(
     instances = [each for each in found if isinstance(each, VrrpInstance)]
     _refuse_doubles(found)
     _refuse_unusable(instances)
-    cluster = Cluster(router, owners_of(instances), settings, read_groups(groups), warn, empty_pools)
+    _refuse_claims(instances)
+    owners = owners_of(instances)
+    cluster = Cluster(
+        router, owners, settings, read_groups(groups), warn, places.note, empty_pools=empty_pools
+    )
     entries = read_servers(servers, cluster)
     of_table = read_ipvs(ipvs, router, instances, settings) if ipvs or entries else None
     return [*found, *((of_table,) if of_table is not None else ()), *entries]
@@ -174,8 +195,41 @@ def _address(value: Any, dev: str, place: str) -> Any:
 
 def _refuse_unusable(instances: list[VrrpInstance]) -> None:
     for number, instance in enumerate(instances):
-        if problem := unusable(instance, instances[:number]):
-            raise Misplaced(f"vrrp_instance[{number}]", problem)
+        if (found := fault(instance, instances[:number])) is not None:
+            raise Misplaced(f"vrrp_instance[{number}].{found.field}", found.text)
+
+
+def _refuse_claims(instances: list[VrrpInstance]) -> None:
+    """Refuse an address that is claimed twice; a link-local one may be there once an interface."""
+    claimed: dict[tuple[str, str], str] = {}
+    for number, instance in enumerate(instances):
+        for key in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+            for each in getattr(instance, key):
+                address = any_address(each.address).text
+                local = each.dev if address.startswith("fe80:") else ""
+                if (address, local) in claimed:
+                    raise Misplaced(
+                        f"vrrp_instance[{number}].{key}",
+                        f"{address} is already an address of {claimed[address, local]}; remove one",
+                    )
+                claimed[address, local] = instance.name
+
+
+def _ties(document: Table, router: str, found: Sequence[Entity]) -> Iterator[tuple[str, str]]:
+    """Find routers of the document that have the priority of this one."""
+    own = Side(router, [each for each in found if isinstance(each, VrrpInstance)])
+    paths = {instance.name: f"vrrp_instance[{at}].priority" for at, instance in enumerate(own.instances)}
+    for other in table_of(document.get("router", {}), "router"):
+        if other == router:
+            continue
+        try:
+            tables = Overrides(document, other).tables("vrrp_instance", _name)
+            wholes = [_instance(table, "vrrp_instance", str) for table in tables]
+            theirs = [convert(whole, VrrpInstance, "", given={"router": other}) for whole in wholes]
+        except Misplaced:
+            continue  # that router's own reading says so
+        for tie in ties([Side(other, theirs), own]):
+            yield paths[tie.instance.name], tie.text
 
 
 def _refuse_doubles(entities: list[VrrpEntity]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from config_service.pools import CHECK_EVERY, KEEPS_PORT, NOWHERE, Finding, fami
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import (
     Check,
+    Entity,
     FileCheck,
     PingCheck,
     RealServer,
@@ -43,6 +44,8 @@ class Cluster:
     settings: VrrpSettings
     groups: Mapping[str, tuple[Place, ...]]
     warn: Warn
+    note: Callable[[Entity, str], None] = lambda _entity, _path: None
+    """Takes where an entity stands."""
     empty_pools: bool = False
     """True: a virtual server without real servers stays, for they come from elsewhere too."""
 
@@ -139,7 +142,7 @@ class Pool:
         return real
 
     def _check(self, table: Table, place: str, aim: Aim) -> Check:
-        check = read_check(table, place, aim, self._cluster.settings, self._cluster.warn)
+        check = read_check(table, place, aim, self._cluster.settings)
         if not check.port and not isinstance(check, _WITHOUT_PORT):
             raise Misplaced(place, "it has no port to go to, for its real server has none; add port")
         return check

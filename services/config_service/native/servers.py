@@ -55,6 +55,9 @@ def read_servers(tables: list[Table], cluster: Cluster) -> list[VirtualServer | 
             if virtual.id in seen:
                 raise Misplaced(place, f"{virtual.id} is {seen[virtual.id]} already; remove one")
             seen[virtual.id] = place
+            cluster.note(virtual, place)
+            for at, real in enumerate(reals):
+                cluster.note(real, f"{place}.real_server[{at}]")
             found += [virtual, *reals]
     for number, name in enumerate(cluster.groups):
         if name not in used:

@@ -8,11 +8,11 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from vipbus.runtime.host import addresses, modules, text_of
 from vipbus.runtime.privileges import effective
 
 _SIOCGIFFLAGS = 0x8913
@@ -57,18 +57,15 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(root: Path = Path("/")) -> Host:
     """Look around; what cannot be read is as if it were not there."""
-    release = os.uname().release
-    modules = root / "lib/modules" / release
-    builtin = _names(_text(modules / "modules.builtin").split())
-    listed = _text(modules / "modules.dep")
+    found = modules(root)
     return Host(
-        release=release,
-        loaded=frozenset(line.split()[0] for line in _text(root / "proc/modules").splitlines()) | builtin,
-        available=_names(line.split(":")[0] for line in listed.splitlines()) if listed else None,
+        release=os.uname().release,
+        loaded=found.loaded,
+        available=found.available,
         ipvs=(root / "proc/net/ip_vs").exists(),
-        capabilities=effective(_text(root / "proc/self/status")),
+        capabilities=effective(text_of(root / "proc/self/status")),
         interfaces=_interfaces(),
-        addresses=_addresses(_text(root / "proc/net/fib_trie"), _text(root / "proc/net/if_inet6")),
+        addresses=addresses(root),
         rivals=_processes(root / "proc", "keepalived"),
         synchronised=_synchronised(),
     )
@@ -76,20 +73,8 @@ def read(root: Path = Path("/")) -> Host:
 
 def setting(name: str, root: Path = Path("/proc/sys")) -> str | None:
     """Read a sysctl by its name with dots; None where there is none."""
-    text = _text(root / name.replace(".", "/"))
+    text = text_of(root / name.replace(".", "/"))
     return text.strip() or None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _names(paths: Iterable[str]) -> frozenset[str]:
-    """Name modules as the kernel does, by where their files are."""
-    return frozenset(Path(path).name.partition(".ko")[0].replace("-", "_") for path in paths)
 
 
 def _interfaces() -> tuple[Interface, ...]:
@@ -111,32 +96,13 @@ def _interfaces() -> tuple[Interface, ...]:
     return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _addresses(trie: str, six: str) -> frozenset[str]:
-    """Read the routing table of the host's own addresses, and the list of those of IPv6."""
-    found = set()
-    last = ""
-    for line in trie.splitlines():
-        words = line.split()
-        if words[:1] == ["|--"]:
-            last = words[1]
-        elif words[-2:] == ["host", "LOCAL"] and last:
-            found.add(last)
-    for line in six.splitlines():
-        digits = line.split()[:1]
-        if digits and len(digits[0]) == 32:
-            import ipaddress  # noqa: PLC0415  # rarely wanted, and slow to import
-
-            found.add(str(ipaddress.IPv6Address(bytes.fromhex(digits[0]))))
-    return frozenset(found)
-
-
 def _processes(place: Path, name: str) -> tuple[int, ...]:
     found = []
     with contextlib.suppress(OSError):
         found = [
             int(each.name)
             for each in place.iterdir()
-            if each.name.isdigit() and _text(each / "comm").strip() == name
+            if each.name.isdigit() and text_of(each / "comm").strip() == name
         ]
     return tuple(sorted(found))
 

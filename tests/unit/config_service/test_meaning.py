@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from config_service.keepalived.compile import router_name
@@ -157,6 +159,21 @@ def test_a_last_line_without_an_end_is_suspicious() -> None:
     assert warnings(server().rstrip("\n")) == ["6: the last line has no end; was the file cut off?"]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("virtual_ipaddress { 10.9.0.1", "10.9.0.1/24 label eth0:1 }"),
+        ("virtual_ipaddress { 10.9.0.1 }", "virtual_ipaddress_excluded { 10.9.0.1 }"),
+        ("virtual_ipaddress { fe80::1", "fe80::1 dev eth0 }"),
+    ],
+)
+def test_an_instance_may_name_an_address_twice(lines: tuple[str, ...]) -> None:
+    (said,) = warnings(instance(*lines))
+    assert re.fullmatch(r"3: \S+ is already an address of VI_1 on line 2; remove one on every router", said)
+    found = the_instance(instance(*lines))
+    assert len(found.virtual_ipaddress + found.virtual_ipaddress_excluded) == 2
+
+
 @pytest.mark.parametrize("text", ["# nothing\n", "global_defs {\n}\n", "virtual_server 10.9.0.1 80 {\n}\n"])
 def test_a_file_that_would_end_everything_is_refused(text: str) -> None:
     (said,) = errors(text)
@@ -181,10 +198,6 @@ def test_a_file_that_would_end_everything_is_refused(text: str) -> None:
         (
             instance() + instance("interface eth1", "virtual_ipaddress { 10.9.0.1/24 }", name="B"),
             "8: 10.9.0.1 is already an address of VI_1 on line 4; remove one",
-        ),
-        (
-            instance("virtual_ipaddress { 10.9.0.1", "10.9.0.1/24 }"),
-            "3: 10.9.0.1 is already an address of VI_1 on line 2; remove one",
         ),
         (
             server() + server(real="10.9.1.22 80"),

@@ -259,16 +259,8 @@ def test_one_id_on_one_interface(first: tuple[str, ...], second: tuple[str, ...]
     ("text", "error"),
     [
         (
-            instance("virtual_ipaddress_excluded { 10.9.0.1 }"),
-            "2: 10.9.0.1 is already an address of VI_1 on line 5; remove one",
-        ),
-        (
             instance() + "static_ipaddress { 10.9.0.1/24 }\n",
             "6: 10.9.0.1 is already an address of VI_1 on line 4; remove one",
-        ),
-        (
-            instance("virtual_ipaddress { fe80::1", "fe80::1 dev eth0 }"),
-            "3: fe80::1 is already an address of VI_1 on line 2; remove one",
         ),
     ],
 )

@@ -134,14 +134,22 @@ def test_damage_is_refused_in_words(at: int, noise: str) -> None:
         (
             "virtual_router_id = 51\nversion",
             "virtual_router_id = 0\nversion",
-            4,
+            7,
             "virtual_router_id 0 is not in 1-255",
         ),
-        ("priority = 150", "priority = 256", 4, "priority 256 is not in 1-255"),
-        ('"100ms"', '"41s"', 4, "advert_int 41 is not in 0.01-40.95 s"),
-        ("version = 3\nadvert", "version = 2\nadvert", 4, "advert_int 0.1 is not 1-255 whole seconds"),
-        ('interface = "eth1"', 'interface = "eth0"\nversion = 2\nfamily = 6', 15, "version 2 has no IPv6"),
-        ('"fd00::1/64"', '"10.0.0.1/24"', 15, "10.0.0.1 is not of IPv6, as the instance is"),
+        ("priority = 150", "priority = 256", 26, "priority 256 is not in 1-255"),
+        ('"100ms"', '"105ms"', 9, "advert_int 0.105 is not in steps of 0.01 s"),
+        ('"fd00::1/64"', '"fe80::100"', 19, "fe80::100 is already an address of VI_6; remove one"),
+        (
+            '"fe80::100", "fd00::1/64"',
+            '"10.0.0.101/24"',
+            19,
+            "10.0.0.101 is already an address of VI_1; remove one",
+        ),
+        ('"100ms"', '"41s"', 9, "advert_int 41 is not in 0.01-40.95 s"),
+        ("version = 3\nadvert", "version = 2\nadvert", 9, "advert_int 0.1 is not 1-255 whole seconds"),
+        ('interface = "eth1"', 'interface = "eth0"\nversion = 2\nfamily = 6', 18, "version 2 has no IPv6"),
+        ('"fd00::1/64"', '"10.0.0.1/24"', 19, "10.0.0.1 is not of IPv6, as the instance is"),
     ],
 )
 def test_what_no_router_can_run_is_refused_where_it_is_written(
