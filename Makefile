@@ -44,6 +44,13 @@ imports: $(VENV)/.installed ## Services never import each other; only the bus im
 test-unit: packages $(VENV)/.installed ## Pure cores and small edges
 	$(BIN)/pytest $(WORKERS) tests/unit
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## Any bytes as configuration, both languages, as long as you like: make fuzz SECONDS=600
+	@mkdir -p artifacts
+	@for language in keepalived toml; do \
+	    (cd artifacts && PYTHONPATH=$(CURDIR) $(abspath $(BIN))/python -m tests.fuzz.config $$language \
+	        -max_total_time=$(or $(SECONDS),300)) || exit 1; done
+
 .PHONY: simulate
 simulate: $(VENV)/.installed ## Replay a seed of the VRRP simulation step by step: make simulate SEED=7
 	$(BIN)/python -m tests.unit.vrrp_agent.simulation --seed $(SEED)

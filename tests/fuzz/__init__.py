@@ -1,0 +1,1 @@
+"""Fuzzers: whatever is in a file, it is accepted or refused with a place. `make fuzz` runs them for long."""
