@@ -19,14 +19,16 @@ import atheris
 
 with atheris.instrument_imports(include=["config_service"]):
     from config_service.keepalived.compile import compile_text
+    from config_service.keepalived.expand import Machine
     from config_service.keepalived.iproute2 import Names
     from config_service.keepalived.outside import Outside
     from config_service.keepalived.schema import HOMES
     from config_service.native.document import read
     from config_service.problems import ConfigError
 
+_NOWHERE: Final = Path("/nonexistent")
 _TESTS: Final = Path(__file__).parents[1]
-_LINE: Final = re.compile(r"x:[1-9][0-9]*: [^\n]+")
+_LINE: Final = re.compile(r"[^\n]+?:[1-9][0-9]*(?::[1-9][0-9]*)?: [^\n]+")
 _SEEDS: Final = {
     "keepalived": [*(_TESTS / "corpus").glob("*.conf"), _TESTS / "unit/config_service/good.conf"],
     "toml": [*(_TESTS / "unit/config_service/native/examples").glob("*.toml")],
@@ -52,7 +54,7 @@ def _read(text: str) -> None:
 
 
 _TARGETS: Final[dict[str, Callable[[str], None]]] = {"keepalived": _compile, "toml": _read}
-_OUTSIDE: Final = Outside(str, Names((Path("/nonexistent"),)), str, _no_problem)
+_OUTSIDE: Final = Outside(str, Names((_NOWHERE,)), Machine("a", {"A": "x"}, _NOWHERE / "x"), str, _no_problem)
 
 
 def target(compiled: Callable[[str], None]) -> Callable[[bytes], None]:

@@ -151,7 +151,8 @@ class _Expander:
             self._repeat(piece, frame, text)
         elif (definition := _DEFINITION.match(text)) is not None:
             name, begin = definition[1], text[definition.end() :]
-            self._parameters.define(name, self._definition(piece, frame, begin))
+            nothing = piece._replace(text="")  # continued by a blank line
+            self._parameters.define(name, self._definition(piece, frame, begin) or [nothing])
         elif (word := _first(text)) in includes.VARIANTS:
             name, lines = self._parameters.put_in(text[len(word) : scan(text, "")[0]])
             if lines:

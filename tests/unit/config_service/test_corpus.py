@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
-from config_service.load import load
-from config_service.problems import ConfigError
-from tests.corpus.files import FILES, PENDING, Case, cases, meaning, read
+from tests.corpus.files import FILES, Case, cases, meaning, read
 from tests.corpus.golden import GOLDEN, golden
 from vipbus.contracts import Entity
 
@@ -27,10 +23,3 @@ def test_a_file_means_what_its_golden_file_says(case: Case) -> None:
 def test_there_is_a_golden_file_for_each_and_no_other() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {golden(case).name for case in CASES}
     assert len(FILES) >= 40
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if path.stem in PENDING], ids=lambda path: path.stem)
-def test_what_is_not_there_yet_is_refused_by_its_name(path: Path) -> None:
-    with pytest.raises(ConfigError) as refused:
-        load(path, "r1")
-    assert "keepalived's" in refused.value.reason

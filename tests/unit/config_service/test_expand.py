@@ -99,6 +99,7 @@ def test_the_directory_is_that_of_the_file(tmp_path: Path) -> None:
         ("$Q='a # b'\nx $Q # $Q\n", ["x a # b"]),
         ("~SEQ(N,1,2) a { b${N} }\n", ["a { b1 }", "a { b2 }"]),
         ("$X=1\r\n@main a${X}\r\n", ["a1"]),
+        ("$X= \\\n\na ${X}b\n$X\n", ["a b"]),
         ("a ~SEQ(N,1,2) @main include\n", ["a ~SEQ(N,1,2) @main include"]),
     ],
 )
