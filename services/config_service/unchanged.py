@@ -85,8 +85,8 @@ class Known:
     def read(self, text: str, compiled: Callable[[str], Configuration]) -> tuple[Configuration, Bodies]:
         """Compile a text, or what of it is new, and give all its entities encoded.
 
-        Where only a part was compiled, the configuration is that part's: name, warnings and references are those
-        of the whole.
+        Where only a part was compiled, the configuration is that part's: name, warnings and references are
+        those of the whole.
 
         Raises:
             ConfigError: it is refused.
