@@ -1,10 +1,12 @@
-"""The samples that come with keepalived are accepted, or refused for reasons that are written here.
+"""The samples and the manual's examples are accepted, or refused for reasons that are written here.
 
 They are read where the package is installed; nothing of them stands in this repository.
 """
 
 from __future__ import annotations
 
+import gzip
+import re
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -28,17 +30,35 @@ REFUSED: Final[dict[str, tuple[tuple[int, str], ...]]] = {
 """By name: line and reason of every error."""
 
 
-def samples() -> list[Path]:
-    """Find the samples of the installed package."""
+MANUAL: Final[dict[int, tuple[str, ...]]] = {
+    # an instance with dots in it, of which only what differs on each host is shown
+    0: ("vrrp_instance VRRP has no interface", "has no virtual_router_id", "has no virtual_ipaddress"),
+    # addresses outside of any block: what parameters become
+    1: ("unknown keyword '10.2.0.100/32'", "unknown keyword '10.2.10.100/32'"),
+    2: ("vrrp_instance VI_0 has no interface", "has no virtual_router_id", "has no virtual_ipaddress"),
+    # its scripts are not shown
+    3: ("there is no vrrp_script 'offset_instance_0'", "there is no vrrp_script 'offset_instance_1'"),
+    4: (),
+    # a line with a keyword that there is not
+    5: ("unknown keyword 'ip_address'",),
+    # 65,024 instances with a track_file each
+    6: ("more than 500,000 lines are made of what is here",),
+}
+"""Reasons of every error, by the number of the example in ADVANCED CONFIGURATION."""
+
+
+def installed() -> list[Path]:
+    """List the files of the package."""
     try:
         done = subprocess.run(["dpkg", "-L", "keepalived"], capture_output=True, text=True, check=False)
     except OSError:
         return []
-    paths = (Path(line) for line in done.stdout.splitlines() if "/samples/keepalived.conf." in line)
-    return [path for path in paths if path.is_file()]
+    return [path for path in map(Path, done.stdout.splitlines()) if path.is_file()]
 
 
-SAMPLES: Final = samples()
+INSTALLED: Final = installed()
+SAMPLES: Final = [path for path in INSTALLED if "/samples/keepalived.conf." in str(path)]
+PAGES: Final = [path for path in INSTALLED if path.name == "keepalived.conf.5.gz"]
 needed = pytest.mark.skipif(not SAMPLES, reason="keepalived's package has no samples on this machine")
 
 
@@ -68,3 +88,34 @@ def test_a_sample(path: Path) -> None:
 @needed
 def test_every_reason_is_of_a_sample() -> None:
     assert set(REFUSED) <= {name(path) for path in SAMPLES}
+
+
+def examples(page: Path) -> list[str]:
+    """Take the examples out of the manual page, without what it says that they become."""
+    roff = gzip.decompress(page.read_bytes()).decode()
+    roff = roff[roff.index(".SH ADVANCED CONFIGURATION") :]
+    found = []
+    for block in re.findall(r"(?ms)^\.nf\n(.*?)^\.fi", roff):
+        text = re.sub(r"\\f[BRI]", "", block).replace("\\e", "\\").replace("\\-", "-")
+        text = re.split(r"\n *(?:will|would) produce", text)[0]
+        found.append("".join(f"{line}\n" for line in text.splitlines() if line.strip() != "..."))
+    return found
+
+
+@pytest.mark.skipif(not PAGES, reason="keepalived's package has no manual page on this machine")
+def test_the_manuals_examples(tmp_path: Path) -> None:
+    found = examples(PAGES[0])
+    assert len(found) == len(MANUAL)
+    for number, text in enumerate(found):
+        path = tmp_path / f"{number}.conf"
+        path.write_text(text)
+        try:
+            load(path, "r1", config_id="main", host=AnyHost())
+        except ConfigError as error:
+            said = [one.text for one in error.problems]
+        else:
+            said = []
+        assert len(said) == len(MANUAL[number]), (number, said)
+        assert [reason in one for reason, one in zip(MANUAL[number], said, strict=True)].count(False) == 0, (
+            said
+        )
