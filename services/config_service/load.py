@@ -44,8 +44,8 @@ def load(
     A name that ends in ``.toml`` is of the native language, every other of keepalived's.
 
     ``secrets`` takes the passwords and keys; without it nobody can resolve the references. ``empty_pools``: a
-    virtual server without real servers stays, for they come from elsewhere too. ``host`` is the one that it is
-    to run on; this one, if none is given.
+    virtual server without real servers stays, for they come from elsewhere too. ``host`` is the one that it
+    is to run on; this one, if none is given.
 
     Raises:
         ConfigError: it is refused, with every reason.

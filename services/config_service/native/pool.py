@@ -108,9 +108,7 @@ class Pool:
         nowhere = NOWHERE[family_of(virtual)]
         _damping(whole, place)
         checks = [
-            read_check(
-                each, f"{place}.check[{number}]", Aim(nowhere, 0), self._cluster.settings, self._cluster.warn
-            )
+            read_check(each, f"{place}.check[{number}]", Aim(nowhere, 0), self._cluster.settings)
             for number, each in enumerate(self._checks)
         ]
         if not checks and virtual.protocol == "TCP" and not virtual.mark:
