@@ -10,11 +10,9 @@ import click
 
 from ctl.cli import LazyGroup, usage_line
 from ctl.commands import SECTIONS
+from ctl.exits import EXIT_INTERRUPTED, EXIT_WRONG
 from vipbus import __version__
 from vipbus.telemetry.logs import plain
-
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 vipbus = click.version_option(__version__, message="vipbus %(version)s")(
     LazyGroup(SECTIONS, name="vipbus", help="A Linux load balancer whose parts talk through a message bus.")
@@ -33,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(f"{error.format_message()}\n\n{error.ctx.command_path}: COMMAND is missing\n")
-        return EXIT_USAGE
+        return EXIT_WRONG
     except click.ClickException as error:
         sys.stderr.write(f"{plain(usage_line(error))}\n")
         return error.exit_code

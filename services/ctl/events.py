@@ -8,16 +8,15 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
 from ctl.order import InOrder
+from ctl.output import complain
 from ctl.subject import pattern
 from ctl.summary import cloud_event, line
 from vipbus.bus import Bus, BusAwayError, NoBusError, Record, records
 from vipbus.bus.address import BusAddress, find
 from vipbus.runtime.ending import run_to_end
-from vipbus.telemetry.logs import plain
 
-EXIT_USAGE = 2
-EXIT_NO_BUS = 3
 _BUS_WITHIN = 3.0
 """Seconds until the bus counts as away."""
 
@@ -29,16 +28,11 @@ def main(*, bus: str | None, state_dir: Path, subject: str, follow: bool, as_jso
         wanted = pattern(subject)
         address = find(bus, state_dir)
     except ValueError as error:
-        return _complain(str(error), EXIT_USAGE)
+        return complain("events", str(error), EXIT_WRONG)
     except NoBusError as error:
-        return _complain(str(error), EXIT_NO_BUS)
+        return complain("events", str(error), EXIT_NOT_DONE)
     status = run_to_end(_print(address, wanted, follow=follow, as_json=as_json))
     sys.stdout.flush()
-    return status
-
-
-def _complain(text: str, status: int) -> int:
-    sys.stderr.write(f"vipbus events: {plain(text)}\n")
     return status
 
 
@@ -61,12 +55,12 @@ async def _print(address: BusAddress, wanted: str, *, follow: bool, as_json: boo
             except BusAwayError as error:
                 _write(past.rest(), as_json=as_json)
                 if not follow:
-                    return _complain(str(error), EXIT_NO_BUS)
+                    return complain("events", str(error), EXIT_NOT_DONE)
                 if bus.closed.is_set():
-                    return _complain(f"{error}; it wants no more of this client", EXIT_NO_BUS)
+                    return complain("events", f"{error}; it wants no more of this client", EXIT_NOT_DONE)
                 if not told:
                     told = True
-                    _complain(f"{error}; waiting for it", 0)
+                    complain("events", f"{error}; waiting for it", 0)
                 await asyncio.sleep(0.1)
             else:
                 _write(past.rest(), as_json=as_json)

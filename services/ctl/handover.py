@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from ctl.answers import HandoverAnswer
 from ctl.election import SERVICE, Election, looked_at
-from ctl.handover_plan import EXIT_NOT_DONE, EXIT_USAGE, Plan, Problem, plan
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
+from ctl.handover_plan import Plan, Problem, plan
 from ctl.handover_progress import Progress
+from ctl.output import complain, say, write_json
 from vipbus.bus import BusAwayError, NoBusError, RefusedError
 from vipbus.bus.address import BusAddress, find
 from vipbus.contracts import Handover, HandoverResult, command_subject, name_token, per_router
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.runtime.ending import run_to_end
-from vipbus.telemetry.logs import plain
 
 _ANSWER_WITHIN = 5.0
 """Seconds: more than the agent takes to ask the router that is to follow, and its own loop."""
@@ -33,50 +35,74 @@ class _StopError(Exception):
         self.status = status
 
 
-def main(*, bus: str | None, state_dir: Path, instance: str, to: str | None, wait: float) -> int:
+class _Story:
+    """What is known so far, and whether lines tell it."""
+
+    def __init__(self, *, lines: bool) -> None:
+        self.plan: Plan | None = None
+        self.progress: Progress | None = None
+        self._lines = lines
+
+    def say(self, text: str) -> None:
+        """Tell a line, unless it is all told at the end."""
+        if self._lines:
+            say(text)
+
+    def answer(self, reason: str) -> HandoverAnswer | None:
+        """Tell all of it; None: there was nothing to hand over."""
+        if self.plan is None:
+            return None
+        return HandoverAnswer(
+            done=not reason,
+            router=self.plan.giver,
+            instances=tuple(role.instance for role in self.plan.going),
+            to=self.plan.to,
+            successors=tuple(self.progress.successors) if self.progress else (),
+            reason=reason,
+        )
+
+
+def main(
+    *, bus: str | None, state_dir: Path, instance: str, to: str | None, wait: float, as_json: bool
+) -> int:
     """Hand over; return 0 when it is done, 2 when the question makes no sense, 3 when it is not done."""
     logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
+    story = _Story(lines=not as_json)
+    reason, status = "", 0
     try:
-        run_to_end(_run(find(bus, state_dir), instance, to, wait))
+        run_to_end(_run(find(bus, state_dir), story, instance, to, wait))
     except _StopError as error:
-        return _complain(str(error), error.status)
+        reason, status = str(error), error.status
     except (NoBusError, BusAwayError) as error:
-        return _complain(str(error), EXIT_NOT_DONE)
-    return 0
+        reason, status = str(error), EXIT_NOT_DONE
+    answer = story.answer(reason)
+    if as_json and answer is not None:
+        write_json(answer)
+    return complain("handover", reason, status) if reason else 0
 
 
-def _complain(text: str, status: int) -> int:
-    sys.stdout.flush()
-    sys.stderr.write(f"vipbus handover: {plain(text)}\n")
-    return status
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{plain(text)}\n")
-    sys.stdout.flush()
-
-
-async def _run(address: BusAddress, instance: str, to: str | None, wait: float) -> None:
+async def _run(address: BusAddress, story: _Story, instance: str, to: str | None, wait: float) -> None:
     if not instance or to == "":
-        raise _StopError("an empty name names nothing", EXIT_USAGE)
+        raise _StopError("an empty name names nothing", EXIT_WRONG)
     async with looked_at(address, "vipbus-handover") as election:
         before = election.roles
         found = plan(before, election.answering, instance, to)
         if isinstance(found, Problem):
             raise _StopError(found.text, found.status)
+        story.plan = found
         name = found.going[0].instance
         if found.done:
-            _say(f"{found.giver} is active for {name} already")
+            story.say(f"{found.giver} is active for {name} already")
             return
-        _say(f"{found.giver} hands {name} over to {found.to or 'whoever is next'}")
+        story.say(f"{found.giver} hands {name} over to {found.to or 'whoever is next'}")
         for note in found.notes:
-            _say(note)
-        progress = Progress(found, before, time.monotonic())
+            story.say(note)
+        story.progress = progress = Progress(found, before, time.monotonic())
         await _request(election, found)
         if wait:
-            await _until_followed(election, found, progress, time.monotonic() + wait, wait)
+            await _until_followed(election, found, progress, story.say, wait)
         else:
-            _say("it has begun")
+            story.say("it has begun")
 
 
 async def _request(election: Election, found: Plan) -> None:
@@ -95,17 +121,18 @@ async def _request(election: Election, found: Plan) -> None:
 
 
 async def _until_followed(
-    election: Election, found: Plan, progress: Progress, until: float, wait: float
+    election: Election, found: Plan, progress: Progress, tell: Callable[[str], None], wait: float
 ) -> None:
     """Wait until every role that went has a successor, and say which.
 
     Raises:
         _StopError: one has none in time, or another than was asked for.
     """
+    until = time.monotonic() + wait
     while True:
         now = time.monotonic()
         for line in progress.look(election.roles, now):
-            _say(line)
+            tell(line)
         if not progress.missing:
             break
         if now >= until:

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
 from ctl.words import listed
 from vipbus.contracts import Role, name_token
-
-EXIT_USAGE = 2
-EXIT_NOT_DONE = 3
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ def plan(
     if not named:
         there = listed(sorted({role.instance for role in roles}), 20)
         hint = f"there is {there}" if there else "no vrrp-agent has said anything there"
-        return Problem(f"no instance {instance!r} on this bus; {hint}", EXIT_USAGE)
+        return Problem(f"no instance {instance!r} on this bus; {hint}", EXIT_WRONG)
     found = _group(named, instance, to)
     if isinstance(found, Problem):
         return found
@@ -107,14 +105,14 @@ def _group(named: Sequence[Role], instance: str, to: str | None) -> list[Role] |
         own = [group for group in groups if any(is_named(role.router, to) for role in group)]
         if not own:
             where = listed(sorted(role.router for role in named), 20)
-            return Problem(f"{to} has no instance {instance}; it is on {where}", EXIT_USAGE)
+            return Problem(f"{to} has no instance {instance}; it is on {where}", EXIT_WRONG)
         return own[0]
     if len(groups) > 1:
         each = "; ".join(
             f"{_what(group[0])} on {listed([role.router for role in group])}" for group in groups
         )
         return Problem(
-            f"{instance} is not one virtual router on this bus: {each}; choose with --to", EXIT_USAGE
+            f"{instance} is not one virtual router on this bus: {each}; choose with --to", EXIT_WRONG
         )
     return groups[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ctl.answers import Successor
 from ctl.handover_plan import Plan, is_named, same
 from vipbus.contracts import Role
 
@@ -19,6 +20,7 @@ class Progress:
         """The roles that have no successor yet, by instance."""
         self.wrong = ""
         """Who followed although another was to."""
+        self.successors: list[Successor] = []
         self._to = plan.to
         self._began = began
         self._before = {(role.router, role.epoch) for role in before if role.role == "active"}
@@ -41,13 +43,14 @@ class Progress:
                 said.append(
                     f"{next_one.router} is active for {instance} after {took:.2f} s: {next_one.cause}"
                 )
-                self._followed(instance, next_one.router)
+                self._followed(instance, next_one.router, took)
             elif elsewhere and now - self._heard.setdefault(instance, now) >= _ELSEWHERE:
                 said.append(f"{elsewhere} is active for {instance}; it is not on this bus")
-                self._followed(instance, elsewhere)
+                self._followed(instance, elsewhere, now - self._began)
         return said
 
-    def _followed(self, instance: str, router: str) -> None:
+    def _followed(self, instance: str, router: str, took: float) -> None:
+        self.successors.append(Successor(instance=instance, router=router, seconds=round(took, 3)))
         del self.missing[instance]
         self._heard.pop(instance, None)
         if self._to not in (None, router):

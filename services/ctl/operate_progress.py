@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
+from ctl.answers import OperatedTable
 from ctl.words import from_token, listed
 from vipbus.contracts import OperatorStateName, Verdict, VirtualServerTable, address_token
 
@@ -82,6 +83,18 @@ class Progress:
             for router, by in self._by_router.items()
             if not all(what.done or what.explained for what in by)
         ]
+
+    def tables(self) -> Iterator[OperatedTable]:
+        """Tell what each router has."""
+        for router, by in self._by_router.items():
+            for what, tokens in by.items():
+                yield OperatedTable(
+                    router=router,
+                    virtual_servers=tuple(tokens),
+                    has=what.text,
+                    done=what.done,
+                    current=router in self._answering,
+                )
 
     def lines(self) -> Iterator[str]:
         """Say what each router has."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from ctl.exits import EXIT_NO, EXIT_NOT_DONE, EXIT_WRONG
+from ctl.output import coloured, complain, write, write_json
 from ctl.plan_render import render
 from ctl.probe_ask import FileRefusedError, entities_of
 from ctl.programmers import NoRouterError, ask, routers
@@ -19,8 +21,6 @@ from vipbus.contracts.table_commands import PlannedConfiguration, PlanTable, Tab
 from vipbus.runtime.ending import run_to_end
 from vipbus.telemetry.logs import plain
 
-EXIT_CHANGES = 1
-EXIT_ERROR = 2
 _BUS_WITHIN = 3.0
 _ANSWER_WITHIN = 60.0
 """Seconds; a table of 37,298 takes one or two, and on a kernel that is emulated some twenty."""
@@ -35,29 +35,31 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(*, bus: str | None, state_dir: Path, file: Path | None, router: str | None, as_json: bool) -> int:
-    """Print the plans; return 0: nothing to do, 1: something would change, 2: not every router was asked."""
+    """Print the plans; return 0: nothing to do, 1: something would change, 2: refused, 3: not all told."""
     logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
     if router == "":
-        return _complain("an empty name names nothing")
+        return complain("plan", "an empty name names nothing", EXIT_WRONG)
     try:
         found = run_to_end(_ask_all(find(bus, state_dir), file, router))
     except FileRefusedError as error:
         sys.stderr.write("".join(f"{plain(line)}\n" for line in error.lines))
-        return _complain(f"{file} is refused")
-    except (NoBusError, BusAwayError, NoRouterError) as error:
-        return _complain(str(error))
+        return complain("plan", f"{file} is refused", EXIT_WRONG)
+    except NoRouterError as error:
+        return complain("plan", str(error), EXIT_WRONG)
+    except (NoBusError, BusAwayError) as error:
+        return complain("plan", str(error), EXIT_NOT_DONE)
     if found.plans:
         _print(found.plans, as_json=as_json)
     for text in found.missing:
-        _complain(text)
+        complain("plan", text, EXIT_NOT_DONE)
     return status(found)
 
 
 def status(found: Found) -> int:
     """Make the exit status: what is not known is worse than what would change."""
     if found.missing:
-        return EXIT_ERROR
-    return EXIT_CHANGES if any(plan.counts for plan in found.plans) else 0
+        return EXIT_NOT_DONE
+    return EXIT_NO if any(plan.counts for plan in found.plans) else 0
 
 
 def planned(source: Path, entities: Iterable[Entity]) -> PlannedConfiguration:
@@ -77,19 +79,11 @@ def _slim(real: RealServer) -> RealServer:
     return msgspec.structs.replace(real, checks=checks, notify_up=None, notify_down=None)
 
 
-def _complain(text: str) -> int:
-    sys.stdout.flush()
-    sys.stderr.write(f"vipbus plan: {plain(text)}\n")
-    return EXIT_ERROR
-
-
 def _print(plans: Sequence[TablePlan], *, as_json: bool) -> None:
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(plans), indent=2).decode() + "\n"
+        write_json(plans)
     else:
-        text = render(plans, colour=sys.stdout.isatty())
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.flush()
+        write(render(plans, colour=coloured()))
 
 
 async def _ask_all(address: BusAddress, file: Path | None, router: str | None) -> Found:

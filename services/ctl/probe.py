@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from ctl.exits import EXIT_NO, EXIT_NOT_DONE, EXIT_WRONG
+from ctl.output import coloured, complain, write, write_json
 from ctl.probe_ask import FileRefusedError, ask_here, ask_replica, entities_of
 from ctl.probe_names import UnknownNameError, replica_named, virtual_server_words
 from ctl.probe_plan import Plan, plan
@@ -22,8 +24,6 @@ from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.revision import Revisions
 from vipbus.telemetry.logs import plain
 
-EXIT_FAILED = 1
-EXIT_NOT_TRIED = 2
 EVERY_REPLICA = "all"
 _BUS_WITHIN = 3.0
 _READ_WITHIN = 10.0
@@ -54,12 +54,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(*, bus: str | None, state_dir: Path, question: Question, as_json: bool) -> int:
-    """Print what was found; return 0: all succeeded, 1: some failed, 2: something was not tried."""
+    """Print what was found; return 0: all succeeded, 1: some failed, 2: no such thing, 3: not all tried."""
     logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
     if "" in (question.virtual_server.strip(), question.real_server, question.source, question.kind):
-        return _complain("an empty name names nothing")
+        return complain("probe", "an empty name names nothing", EXIT_WRONG)
     if question.file is not None and question.source != HERE:
-        return _complain("replicas probe what is configured: leave out -f, or --from")
+        return complain("probe", "replicas probe what is configured: leave out -f, or --from", EXIT_WRONG)
     try:
         if question.file is not None:
             found = run_to_end(_by_file(question.file, question))
@@ -67,13 +67,15 @@ def main(*, bus: str | None, state_dir: Path, question: Question, as_json: bool)
             found = run_to_end(_by_bus(find(bus, state_dir), question))
     except FileRefusedError as error:
         sys.stderr.write("".join(f"{plain(line)}\n" for line in error.lines))
-        return _complain(str(error))
-    except (NoBusError, BusAwayError, UnknownNameError) as error:
-        return _complain(str(error))
+        return complain("probe", str(error), EXIT_WRONG)
+    except UnknownNameError as error:
+        return complain("probe", str(error), EXIT_WRONG)
+    except (NoBusError, BusAwayError) as error:
+        return complain("probe", str(error), EXIT_NOT_DONE)
     if found.reports:
         _print(found, as_json=as_json)
     for text in found.missing:
-        _complain(text)
+        complain("probe", text, EXIT_NOT_DONE)
     return status(found)
 
 
@@ -81,30 +83,17 @@ def status(found: Found) -> int:
     """Make the exit status: what failed is worse to know of than what was not tried."""
     results = {attempt.result for report in found.reports for attempt in report.attempts}
     if "failure" in results:
-        return EXIT_FAILED
+        return EXIT_NO
     whole = results == {"success"} and not any(report.left_out for report in found.reports)
-    return 0 if whole and not found.missing else EXIT_NOT_TRIED
-
-
-def _complain(text: str) -> int:
-    sys.stdout.flush()
-    sys.stderr.write(f"vipbus probe: {plain(text)}\n")
-    return EXIT_NOT_TRIED
+    return 0 if whole and not found.missing else EXIT_NOT_DONE
 
 
 def _print(found: Found, *, as_json: bool) -> None:
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(found.reports), indent=2).decode() + "\n"
-    else:
-        text = render(
-            found.reports,
-            virtual_server_words(found.plan.virtual_server),
-            found.verdicts,
-            datetime.now(UTC),
-            colour=sys.stdout.isatty(),
-        )
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.flush()
+        write_json(found.reports)
+        return
+    words = virtual_server_words(found.plan.virtual_server)
+    write(render(found.reports, words, found.verdicts, datetime.now(UTC), colour=coloured()))
 
 
 async def _by_file(file: Path, question: Question) -> Found:
@@ -182,5 +171,5 @@ async def _ask(bus: Bus, planned: Plan, source: str, member: Follow[Member]) -> 
     if source != EVERY_REPLICA:
         asked = [replica_named(source, asked)]
     if not asked:
-        raise UnknownNameError("no health-prober is on this bus: start `vipbus run -f FILE`")
+        raise BusAwayError("no health-prober is on this bus: start `vipbus run -f FILE`")
     return list(await asyncio.gather(*(ask_replica(bus, each, planned, member) for each in asked)))

@@ -46,7 +46,7 @@ def chosen(names: Iterable[str], only: str | None) -> list[str]:
     """
     known = sorted(names)
     if not known:
-        raise NoRouterError("no router is on this bus: start `vipbus run -f FILE`")
+        raise BusAwayError("no router is on this bus: start `vipbus run -f FILE`")
     if only is None:
         return known
     found = [name for name in known if name_token(name) == name_token(only)]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
+from ctl.output import complain, say, write_json
 from ctl.words import count
 from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError, conditions
 from vipbus.bus.address import BusAddress, find
@@ -16,31 +18,33 @@ from vipbus.contracts.limits import UNREADABLE
 from vipbus.runtime.ending import run_to_end
 from vipbus.telemetry.logs import plain
 
+_COMMAND = "config reload"
 _SERVICE = "config-service"
-EXIT_REFUSED = 2
-EXIT_NO_BUS = 3
 _BUS_WITHIN = 3.0
 _ANSWER_WITHIN = 70.0
 """Seconds: more than config-service takes until it says that the bus does not take what the file says."""
 
 
-def main(*, bus: str | None, state_dir: Path, router: str | None) -> int:
+def main(*, bus: str | None, state_dir: Path, router: str | None, as_json: bool) -> int:
     """Reload; print what became of it; return 0, 2 when the file was refused, 3 when nobody answered."""
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         result = run_to_end(_request(find(bus, state_dir), router))
     except RefusedError as error:
-        return _complain(str(error), EXIT_REFUSED)
+        return complain(_COMMAND, str(error), EXIT_WRONG)
     except (NoBusError, BusAwayError) as error:
-        return _complain(str(error), EXIT_NO_BUS)
+        return complain(_COMMAND, str(error), EXIT_NOT_DONE)
     except UNREADABLE as error:
-        return _complain(f"config-service answered what is not understood: {error}", EXIT_NO_BUS)
-    runs = plain(", ".join(f"{name} runs revision {revision}" for name, revision in result.revisions))
+        return complain(_COMMAND, f"config-service answered what is not understood: {error}", EXIT_NOT_DONE)
+    if as_json:
+        write_json(result)
+    runs = ", ".join(f"{name} runs revision {revision}" for name, revision in result.revisions)
     if not result.accepted:
         sys.stderr.write("".join(f"{plain(line)}\n" for line in result.reason.split("\n")))
-        return _complain(f"refused; {runs or 'nothing runs'}", EXIT_REFUSED)
+        return complain(_COMMAND, f"refused; {runs or 'nothing runs'}", EXIT_WRONG)
     sys.stderr.write("".join(f"warning: {plain(line)}\n" for line in result.warnings))
-    sys.stdout.write(f"accepted; {runs}\n")
+    if not as_json:
+        say(f"accepted; {runs}")
     return 0
 
 
@@ -80,8 +84,3 @@ async def _ask_all(bus: Bus) -> ReloadResult:
         reason="\n".join(reasons),
         warnings=tuple(text for result in results for text in result.warnings),
     )
-
-
-def _complain(text: str, status: int) -> int:
-    sys.stderr.write(f"vipbus config reload: {plain(text)}\n")
-    return status

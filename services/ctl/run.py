@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 
 from ctl import embedded_bus, preflight, stderr, supervisor_file
 from ctl.children import NATS_SERVER, STOP_ORDER, RunSettings, check_config, services
+from ctl.exits import EXIT_NO, EXIT_WRONG
 from ctl.preflight import NotReadyToRunError
 from ctl.supervisor import Supervisor
 from vipbus.runtime.privileges import Capability
 
 log = logging.getLogger(__name__)
 
-EXIT_NOT_READY = 1
-EXIT_BAD_FILE = 2
 _CHECK_WITHIN = 120.0
 """Seconds for the check of the file; the largest known takes a few."""
 _BUS_WITHIN = 10.0
@@ -50,7 +49,7 @@ def main(settings: RunSettings) -> int:
     if problems:
         for problem in problems:
             log.error("%s", problem)
-        return EXIT_NOT_READY
+        return EXIT_NO
     # root without CAP_DAC_OVERRIDE cannot write in another user's directory
     extra = () if settings.state_dir.stat().st_uid == os.geteuid() else (Capability.DAC_OVERRIDE,)
     supervisor = Supervisor(held=(lock,), extra=extra)
@@ -61,10 +60,10 @@ def main(settings: RunSettings) -> int:
     except _Told:
         log.info("stopping")
     except _BadFileError:
-        return EXIT_BAD_FILE
+        return EXIT_WRONG
     except (NotReadyToRunError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400  # the line is the message
-        return EXIT_NOT_READY
+        return EXIT_NO
     finally:
         supervisor.on_change = lambda: None
         supervisor.stop(STOP_ORDER)
@@ -123,7 +122,7 @@ def _checked_router(supervisor: Supervisor, settings: RunSettings) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     if process.returncode == 0 and lines:
         return lines[-1].strip()
-    if process.returncode == EXIT_BAD_FILE:
+    if process.returncode == EXIT_WRONG:
         sys.stderr.write("".join(f"{line}\n" for line in lines))
         raise _BadFileError
     last = lines[-1] if lines else f"exit status {process.returncode}"

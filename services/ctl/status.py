@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import msgspec
 
 from ctl import supervisor_file
 from ctl.assess import assess
+from ctl.exits import EXIT_NOT_DONE
+from ctl.output import coloured, write, write_json
 from ctl.render import render
 from ctl.snapshot import Snapshot
 from vipbus.bus import Bus, BusAwayError, Follow, NoBusError, conditions
@@ -20,7 +21,6 @@ from vipbus.contracts import CONFIG, HEALTH, OPERATOR, ROLE, TABLE, Head, Virtua
 from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.revision import Revisions
 
-EXIT_NOT_READY = 3
 _BUS_WITHIN = 2.0
 """Seconds until the bus counts as away; on loopback it answers in some 20 ms."""
 _READ_WITHIN = 10.0
@@ -41,12 +41,10 @@ def main(*, bus: str | None, state_dir: Path, as_json: bool) -> int:
     )
     report = assess(snapshot)
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+        write_json(report)
     else:
-        text = render(report, colour=sys.stdout.isatty())
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.flush()
-    return 0 if report.ready else EXIT_NOT_READY
+        write(render(report, colour=coloured()))
+    return 0 if report.ready else EXIT_NOT_DONE
 
 
 async def take(address: BusAddress) -> Snapshot:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
+from ctl.output import coloured, complain, write, write_json
 from ctl.probe_names import UnknownNameError
 from ctl.programmers import NoRouterError
 from ctl.table_read import Board, Counted, looked_at
@@ -20,10 +22,7 @@ from ctl.table_report import RouterReport
 from vipbus.bus import BusAwayError, NoBusError
 from vipbus.bus.address import BusAddress, find
 from vipbus.runtime.ending import run_to_end
-from vipbus.telemetry.logs import plain
 
-EXIT_USAGE = 2
-EXIT_NOT_ALL = 3
 _EVERY = 1.0
 """Seconds between two reads."""
 _HOME = "\033[H\033[J"
@@ -42,16 +41,16 @@ def main(*, bus: str | None, state_dir: Path, question: Question, as_json: bool)
     """Print the tables; return 0, 2 when there is no such thing, 3 when not every kernel was read."""
     logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
     if "" in {name.strip() for name in (question.router, question.virtual_server) if name is not None}:
-        return _complain("an empty name names nothing", EXIT_USAGE)
+        return complain("table", "an empty name names nothing", EXIT_WRONG)
     try:
         address = find(bus, state_dir)
         if question.live and not as_json and sys.stdout.isatty():
             return run_to_end(_draw(address, question))
         reports = run_to_end(_once(address, question))
     except (NoRouterError, UnknownNameError) as error:
-        return _complain(str(error), EXIT_USAGE)
+        return complain("table", str(error), EXIT_WRONG)
     except (NoBusError, BusAwayError) as error:
-        return _complain(str(error), EXIT_NOT_ALL)
+        return complain("table", str(error), EXIT_NOT_DONE)
     except KeyboardInterrupt:
         if not question.live:
             raise
@@ -64,8 +63,8 @@ def status(reports: Sequence[RouterReport]) -> int:
     """Make the exit status, and say who was not read."""
     unread = [report for report in reports if report.problem]
     for report in unread:
-        _complain(f"{report.router}: {report.problem}", EXIT_NOT_ALL)
-    return EXIT_NOT_ALL if unread else 0
+        complain("table", f"{report.router}: {report.problem}", EXIT_NOT_DONE)
+    return EXIT_NOT_DONE if unread else 0
 
 
 def screen(text: str, lines: int) -> str:
@@ -77,19 +76,11 @@ def screen(text: str, lines: int) -> str:
     return "\n".join([*kept, f"and {len(whole) - len(kept)} lines more: name one virtual server"])
 
 
-def _complain(text: str, status: int) -> int:
-    sys.stdout.flush()
-    sys.stderr.write(f"vipbus table: {plain(text)}\n")
-    return status
-
-
 def _print(reports: Sequence[RouterReport], *, as_json: bool) -> None:
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(reports), indent=2).decode() + "\n"
+        write_json(reports)
     else:
-        text = render(reports, datetime.now(UTC), colour=sys.stdout.isatty())
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.flush()
+        write(render(reports, datetime.now(UTC), colour=coloured()))
 
 
 async def _once(address: BusAddress, question: Question) -> list[RouterReport]:
@@ -111,10 +102,9 @@ async def _draw(address: BusAddress, question: Question) -> int:
             due = max(due + _EVERY, loop.time())
             await asyncio.sleep(due - loop.time())
             reports, before = await _look(board, question, before)
-            text = render(reports, datetime.now(UTC), colour=True)
+            text = render(reports, datetime.now(UTC), colour=coloured())
             height = shutil.get_terminal_size().lines
-            sys.stdout.write(_HOME + screen(text, height))
-            sys.stdout.flush()
+            write(_HOME + screen(text, height))
 
 
 async def _look(

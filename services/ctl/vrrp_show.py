@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import msgspec
 
 from ctl.election import SERVICE, looked_at
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
+from ctl.output import coloured, complain, write, write_json
 from ctl.vrrp_render import render
 from ctl.words import listed
 from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError
@@ -19,10 +20,8 @@ from vipbus.bus.address import BusAddress, find
 from vipbus.contracts import ShowVrrp, VrrpReport, command_subject, name_token, per_router
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.runtime.ending import run_to_end
-from vipbus.telemetry.logs import plain
 
-EXIT_USAGE = 2
-EXIT_NOT_ALL = 3
+_COMMAND = "vrrp show"
 _ANSWER_WITHIN = 3.0
 
 
@@ -43,34 +42,28 @@ def main(*, bus: str | None, state_dir: Path, instance: str | None, router: str 
     """Print the reports; return 0, 2 when there is no such thing, 3 when not every router answered."""
     logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is said here
     if instance == "" or router == "":
-        return _complain("an empty name names nothing", EXIT_USAGE)
+        return complain(_COMMAND, "an empty name names nothing", EXIT_WRONG)
     try:
         found = run_to_end(_ask_all(find(bus, state_dir), instance, router))
     except (NoBusError, BusAwayError) as error:
-        return _complain(str(error), EXIT_NOT_ALL)
+        return complain(_COMMAND, str(error), EXIT_NOT_DONE)
     if found.reports:
         _print(found.reports, as_json=as_json)
     for text in found.missing:
-        _complain(text, EXIT_NOT_ALL)
+        complain(_COMMAND, text, EXIT_NOT_DONE)
     if found.missing:
-        return EXIT_NOT_ALL
+        return EXIT_NOT_DONE
     if not found.reports:
-        return _complain(_nothing(found, instance), EXIT_USAGE)
+        status = EXIT_WRONG if found.routers else EXIT_NOT_DONE
+        return complain(_COMMAND, _nothing(found, instance), status)
     return 0
-
-
-def _complain(text: str, status: int) -> int:
-    sys.stderr.write(f"vipbus vrrp show: {plain(text)}\n")
-    return status
 
 
 def _print(reports: Sequence[VrrpReport], *, as_json: bool) -> None:
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(reports), indent=2).decode() + "\n"
+        write_json(reports)
     else:
-        text = render(reports, datetime.now(UTC), colour=sys.stdout.isatty())
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.flush()
+        write(render(reports, datetime.now(UTC), colour=coloured()))
 
 
 def _nothing(found: Found, instance: str | None) -> str:

@@ -227,7 +227,7 @@ def test_show_in_words_and_in_json(nats_server: NatsServer, segment: Segment) ->
 def test_an_empty_bus_has_nothing_to_show(nats_server: NatsServer) -> None:
     told = vipbus("vrrp", "show", server=nats_server)
     assert (told.returncode, told.stderr) == (
-        2,
+        3,
         "vipbus vrrp show: no vrrp-agent is on this bus: start `vipbus run -f FILE`\n",
     )
 

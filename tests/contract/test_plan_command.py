@@ -245,7 +245,7 @@ def test_a_request_that_is_none_is_refused_and_the_next_is_served(tell: Tell, bo
 def test_what_cannot_be_planned_is_said(tell: Tell, tmp_path: Path) -> None:
     async def story(w: World) -> None:
         nobody = await vipbus(w, "plan")
-        assert nobody == (2, "", "vipbus plan: no router is on this bus: start `vipbus run -f FILE`\n")
+        assert nobody == (3, "", "vipbus plan: no router is on this bus: start `vipbus run -f FILE`\n")
         w.run(drift_interval=600.0)
         await w.until(lambda: w.life is not None and w.life.bus.connected, "it is on the bus")
         answer = msgspec.json.decode(await w.bus.request(SUBJECT, b"{}", timeout=20), type=TablePlan)
@@ -269,7 +269,7 @@ def test_what_cannot_be_planned_is_said(tell: Tell, tmp_path: Path) -> None:
         assert err == "vipbus plan: no router 'router-q'; there is router-a\n"
         await w.kill()
         status, out, err = await vipbus(w, "plan")
-        assert (status, out) == (2, "")
+        assert (status, out) == (3, "")
         assert "router-a: ipvs-programmer does not answer; is `vipbus run` running on router-a?" in err
 
     tell(story)
@@ -290,7 +290,7 @@ def test_an_answer_that_is_none_is_said(tell: Tell, body: bytes) -> None:
         )
         await served.register()
         status, out, err = await vipbus(w, "plan")
-        assert (status, out) == (2, "")
+        assert (status, out) == (3, "")
         assert err.startswith("vipbus plan: router-a: ipvs-programmer answered what is not understood: "), err
         assert err.count("\n") == 1
 

@@ -157,10 +157,10 @@ class Scene:
         told = vipbus("probe", *arguments, server=self.server, within=40)
         return told.returncode, told.stdout, told.stderr
 
-    def refused(self, *arguments: str) -> str:
+    def refused(self, *arguments: str, code: int = 2) -> str:
         """Give the one line with which a probe says that it could not be made."""
         status, said, complaint = self.probe(*arguments)
-        assert (status, said) == (2, ""), said
+        assert (status, said) == (code, ""), said
         assert complaint.startswith("vipbus probe: ")
         assert complaint.count("\n") == 1
         return complaint.removeprefix("vipbus probe: ").rstrip("\n")
@@ -251,7 +251,7 @@ def test_names_that_mean_nothing_are_one_line(scene: Scene) -> None:
     there = "none is on this bus: start `vipbus run -f FILE`"
     assert scene.refused("10.9.0.1", "--from", "p1") == f"no health-prober 'p1', and {there}"
     assert (
-        scene.refused("10.9.0.1", "--from", "all")
+        scene.refused("10.9.0.1", "--from", "all", code=3)
         == "no health-prober is on this bus: start `vipbus run -f FILE`"
     )
     scene.start("p1")
@@ -263,7 +263,7 @@ def test_what_this_host_lacks_is_not_the_targets_fault(scene: Scene) -> None:
     lacking = msgspec.structs.replace(server.checks[0], interface="nowhere9")
     scene.configure(iter((msgspec.structs.replace(server, checks=(*server.checks, lacking)),)))
     status, said, complaint = scene.probe("10.9.0.1")
-    assert (status, complaint) == (2, "")
+    assert (status, complaint) == (3, "")
     assert "\n  NOT TRIED: interface nowhere9: this host has none; name one that it has\n" in said
     assert "\n2 checks tried, 1 succeeded, 1 NOT TRIED\n" in said
 
@@ -276,9 +276,9 @@ def test_a_replica_that_is_gone_is_one_line_and_the_others_are_told(scene: Scene
     async def story(bus: Bus) -> None:
         async with lease_of("p2", bus):
             status, out, complaint = await asyncio.to_thread(scene.probe, "10.9.0.1", GOOD, "--from", "p2")
-            assert (status, out, complaint) == (2, "", said)
+            assert (status, out, complaint) == (3, "", said)
             status, out, complaint = await asyncio.to_thread(scene.probe, "10.9.0.1", GOOD, "--from", "all")
-            assert (status, complaint) == (2, said)
+            assert (status, complaint) == (3, said)
             assert out.startswith("from p1\n")
             assert "\n  up: status 200" in out
 
@@ -339,7 +339,7 @@ def test_an_answer_that_is_no_report_is_one_line(scene: Scene, answer: bytes | N
         serve(bus, "health-prober", condition=lambda: told, metadata={}, commands={"probe.evil": command})
         async with lease_of("evil", bus):
             status, out, complaint = await asyncio.to_thread(scene.probe, "10.9.0.1", "--from", "evil")
-        assert (status, out) == (2, "")
+        assert (status, out) == (3, "")
         assert complaint.startswith("vipbus probe: evil: ")
         assert said in complaint
         assert complaint.count("\n") == 1
@@ -421,12 +421,12 @@ def test_the_checks_of_a_file_need_no_bus(tmp_path: Path) -> None:
 def test_without_a_bus_nothing_is_tried(tmp_path: Path) -> None:
     port = free_port()
     told = vipbus("probe", "10.9.0.1:80", "--bus", f"nats://127.0.0.1:{port}")
-    assert (told.returncode, told.stdout) == (2, "")
+    assert (told.returncode, told.stdout) == (3, "")
     assert told.stderr == (
         f"vipbus probe: the bus at nats://127.0.0.1:{port} does not answer: connection refused\n"
     )
     told = vipbus("probe", "10.9.0.1:80", "--state-dir", str(tmp_path))
-    assert (told.returncode, told.stdout) == (2, "")
+    assert (told.returncode, told.stdout) == (3, "")
     assert told.stderr.startswith("vipbus probe: no bus: ")
 
 
@@ -474,4 +474,4 @@ def test_a_replica_that_is_stopped_in_the_middle_of_a_probe_stops(scene: Scene) 
     eventually(lambda: not Path(f"/proc/{child}").exists(), "its process ends too")
     asking.join(40)
     said = "p1: no answer of health-prober: its lease has ended, so it has stopped or lost the bus"
-    assert told == [(2, "", f"vipbus probe: {said}\n")]
+    assert told == [(3, "", f"vipbus probe: {said}\n")]

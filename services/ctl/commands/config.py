@@ -8,7 +8,7 @@ import sys
 import click
 
 from ctl.cli import command, group
-from ctl.parameters import At, common
+from ctl.parameters import At, as_json, common
 
 config = group(
     "check or reload a configuration",
@@ -67,9 +67,10 @@ def check(file: str, router: str | None, config_id: str | None, *, docker: bool)
     },
 )
 @click.option("--router", metavar="NAME", help="Only this router's (default: all that are served).")
+@as_json("One ReloadResult.")
 @common
-def reload(at: At, router: str | None) -> int:
+def reload(at: At, router: str | None, *, as_json: bool) -> int:
     """Reload the configuration."""
     from ctl.reload import main  # noqa: PLC0415
 
-    return main(bus=at.bus, state_dir=at.state_dir, router=router)
+    return main(bus=at.bus, state_dir=at.state_dir, router=router, as_json=as_json)

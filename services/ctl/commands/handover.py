@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ctl.cli import command
-from ctl.parameters import SECONDS, At, common
+from ctl.parameters import SECONDS, At, as_json, common
 
 
 @command(
@@ -31,10 +31,11 @@ from ctl.parameters import SECONDS, At, common
     metavar="SECONDS",
     help="How long a successor is waited for, 0 is not at all.",
 )
+@as_json("One HandoverAnswer, when it is done or given up.")
 @click.argument("instance", metavar="INSTANCE")
 @common
-def handover(at: At, instance: str, to: str | None, wait: float) -> int:
+def handover(at: At, instance: str, to: str | None, wait: float, *, as_json: bool) -> int:
     """Hand a role over."""
     from ctl.handover import main  # noqa: PLC0415
 
-    return main(bus=at.bus, state_dir=at.state_dir, instance=instance, to=to, wait=wait)
+    return main(bus=at.bus, state_dir=at.state_dir, instance=instance, to=to, wait=wait, as_json=as_json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctl.cli import command
-from ctl.parameters import SECONDS, At, common
+from ctl.parameters import SECONDS, At, as_json, common
 
 if TYPE_CHECKING:
     from vipbus.contracts import OperatorStateName
@@ -33,6 +33,7 @@ _HOLDS = (
 def _options(function: Callable[..., int]) -> Callable[..., int]:
     made = common(function)
     for option in (
+        as_json("One OperateAnswer, when it is done or given up."),
         click.option(
             "--wait",
             type=SECONDS,
@@ -114,6 +115,7 @@ def _operate(
     why: str,
     by: str | None,
     wait: float,
+    as_json: bool,
 ) -> int:
     from ctl.operate import main  # noqa: PLC0415
     from vipbus.contracts import Operate  # noqa: PLC0415
@@ -130,4 +132,5 @@ def _operate(
             why=why,
         ),
         wait=wait,
+        as_json=as_json,
     )

@@ -24,7 +24,8 @@ from ctl.parameters import FILE, At, as_json, common
     statuses={
         0: "nothing to do",
         1: "something would change",
-        2: "FILE is refused, there is no such router, or one did not answer; the last line says what to do",
+        2: "FILE is refused, or there is no such router",
+        3: "the bus or a router did not answer, and the last line says what to do",
     },
 )
 @click.option("-f", "--config", "file", type=FILE, metavar="FILE", help="A configuration that need not run.")

@@ -25,7 +25,8 @@ from ctl.parameters import FILE, At, as_json, common
     statuses={
         0: "all succeeded",
         1: "some failed",
-        2: "something could not be tried, and the last line says why",
+        2: "FILE is refused, or there is no such virtual server, real server or prober",
+        3: "something could not be tried, and the last line says why",
     },
 )
 @click.option("-f", "--file", type=FILE, metavar="FILE", help="The checks of this file.")

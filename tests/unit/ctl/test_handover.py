@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctl.handover_plan import EXIT_NOT_DONE, EXIT_USAGE, Plan, Problem, plan
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
+from ctl.handover_plan import Plan, Problem, plan
 from ctl.handover_progress import Progress
 from vipbus.contracts import Role
 
@@ -160,19 +161,19 @@ PROBLEMS: list[tuple[str, list[Role], frozenset[str], str, str | None, int, str]
         ALL,
         "VI_1",
         None,
-        EXIT_USAGE,
+        EXIT_WRONG,
         "no instance 'VI_1' on this bus; no vrrp-agent has said anything there",
     ),
-    ("no such instance", GROUP, ALL, "VI_9", None, EXIT_USAGE, "there is VI_1, VI_2, VI_3"),
-    ("no name", [A, B], ALL, "", None, EXIT_USAGE, "no instance '' on this bus"),
-    ("no such router", [A, B], ALL, "VI_1", "d", EXIT_USAGE, "d has no instance VI_1; it is on a, b"),
+    ("no such instance", GROUP, ALL, "VI_9", None, EXIT_WRONG, "there is VI_1, VI_2, VI_3"),
+    ("no name", [A, B], ALL, "", None, EXIT_WRONG, "no instance '' on this bus"),
+    ("no such router", [A, B], ALL, "VI_1", "d", EXIT_WRONG, "d has no instance VI_1; it is on a, b"),
     (
         "two sites",
         [A, B, OTHER_SITE],
         ALL,
         "VI_1",
         None,
-        EXIT_USAGE,
+        EXIT_WRONG,
         (
             "VI_1 is not one virtual router on this bus: VI_1 (VRID 51) on a, b; VI_1 (VRID 61) on c; choose "
             "with --to"
@@ -285,7 +286,7 @@ def test_any_roles_are_a_plan_that_holds_or_one_line(
     found = plan(roles, answering, "VI_1", to)
     if isinstance(found, Problem):
         assert "\n" not in found.text
-        assert found.status in (EXIT_USAGE, EXIT_NOT_DONE)
+        assert found.status in (EXIT_WRONG, EXIT_NOT_DONE)
         return
     assert all(each in roles and each.role == "active" and each.router == found.giver for each in found.going)
     assert found.giver in answering

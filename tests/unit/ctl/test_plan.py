@@ -7,11 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ctl.exits import EXIT_NO, EXIT_NOT_DONE
 from ctl.layout import WIDTH
-from ctl.plan import EXIT_CHANGES, EXIT_ERROR, Found, planned, status
+from ctl.plan import Found, planned, status
 from ctl.plan_render import render
 from ctl.programmers import NoRouterError, chosen
 from tests.unit.ctl.documents import instance, real_server, virtual_server
+from vipbus.bus import BusAwayError
 from vipbus.contracts import HttpCheck, IpvsSettings, Program, RealServer, TcpCheck, VrrpScript
 from vipbus.contracts.table_commands import PlannedOperation, PlannedPool, TablePlan
 
@@ -109,9 +111,9 @@ def test_hostile_words_draw_nothing_on_the_terminal() -> None:
     ("plans", "missing", "expected"),
     [
         ((NOTHING,), (), 0),
-        ((NOTHING, CHANGES), (), EXIT_CHANGES),
-        ((CHANGES,), ("router-b: no answer",), EXIT_ERROR),
-        ((), ("router-b: no answer",), EXIT_ERROR),
+        ((NOTHING, CHANGES), (), EXIT_NO),
+        ((CHANGES,), ("router-b: no answer",), EXIT_NOT_DONE),
+        ((), ("router-b: no answer",), EXIT_NOT_DONE),
     ],
 )
 def test_exit_status(plans: tuple[TablePlan, ...], missing: tuple[str, ...], expected: int) -> None:
@@ -163,5 +165,5 @@ def test_routers_are_found_by_name_or_token() -> None:
     assert chosen(["lb2", "LB1"], "lb1") == ["LB1"]
     with pytest.raises(NoRouterError, match=r"no router 'x\\x1b'; there is LB1, lb2"):
         chosen(["lb2", "LB1"], "x\x1b")
-    with pytest.raises(NoRouterError, match="no router is on this bus"):
+    with pytest.raises(BusAwayError, match="no router is on this bus"):
         chosen([], None)

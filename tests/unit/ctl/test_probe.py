@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ctl.exits import EXIT_NO, EXIT_NOT_DONE
 from ctl.layout import WIDTH
-from ctl.probe import EXIT_FAILED, EXIT_NOT_TRIED, Found, status
+from ctl.probe import Found, status
 from ctl.probe_ask import ask_here
 from ctl.probe_names import UnknownNameError, replica_named
 from ctl.probe_plan import GRACE, Plan, plan
@@ -349,14 +350,14 @@ def test_what_comes_from_the_bus_cannot_write_on_the_terminal() -> None:
     ("reports", "missing", "expected"),
     [
         ((ProbeReport(prober="here", attempts=(PASSED,)),), (), 0),
-        ((HERE,), (), EXIT_FAILED),
-        ((HERE,), ("p2 does not answer",), EXIT_FAILED),
-        ((ProbeReport(prober="here", attempts=(REFUSED, LOCAL), left_out=3),), (), EXIT_FAILED),
-        ((ProbeReport(prober="here", attempts=(PASSED, LOCAL)),), (), EXIT_NOT_TRIED),
-        ((ProbeReport(prober="here", attempts=(PASSED,), left_out=1),), (), EXIT_NOT_TRIED),
-        ((ProbeReport(prober="p1", attempts=(PASSED,)),), ("p2 does not answer",), EXIT_NOT_TRIED),
-        ((ProbeReport(prober="here"),), (), EXIT_NOT_TRIED),
-        ((), ("p2 does not answer",), EXIT_NOT_TRIED),
+        ((HERE,), (), EXIT_NO),
+        ((HERE,), ("p2 does not answer",), EXIT_NO),
+        ((ProbeReport(prober="here", attempts=(REFUSED, LOCAL), left_out=3),), (), EXIT_NO),
+        ((ProbeReport(prober="here", attempts=(PASSED, LOCAL)),), (), EXIT_NOT_DONE),
+        ((ProbeReport(prober="here", attempts=(PASSED,), left_out=1),), (), EXIT_NOT_DONE),
+        ((ProbeReport(prober="p1", attempts=(PASSED,)),), ("p2 does not answer",), EXIT_NOT_DONE),
+        ((ProbeReport(prober="here"),), (), EXIT_NOT_DONE),
+        ((), ("p2 does not answer",), EXIT_NOT_DONE),
     ],
 )
 def test_exit_status(reports: tuple[ProbeReport, ...], missing: tuple[str, ...], expected: int) -> None:

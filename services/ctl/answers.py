@@ -1,0 +1,62 @@
+"""What the commands that change something print with ``--json``: what became of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vipbus.contracts import OperatorStateName
+
+
+class Successor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is active now."""
+
+    instance: str
+    router: str
+    """Its name; its address where it is not on this bus."""
+    seconds: float
+    """Since the handover was asked for."""
+
+
+class HandoverAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a handover."""
+
+    done: bool
+    router: str
+    """Which hands over."""
+    instances: tuple[str, ...]
+    """The one that was asked for first; a sync group goes as a whole."""
+    to: str | None
+    """The router that is to follow; null: whoever is next."""
+    successors: tuple[Successor, ...] = ()
+    reason: str = ""
+    """Why it is not done."""
+
+
+class OperatedTable(msgspec.Struct, frozen=True, kw_only=True):
+    """What one router's table has of the real server."""
+
+    router: str
+    virtual_servers: tuple[str, ...]
+    """Tokens."""
+    has: str
+    """In words: ``weight 0``, ``out of the table``."""
+    done: bool
+    """True: as was said."""
+    current: bool
+    """False: its ipvs-programmer does not answer and this is the last that it said."""
+
+
+class OperateAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a word of the operator's."""
+
+    done: bool
+    state: OperatorStateName | None
+    """null: it follows its verdicts."""
+    by: str
+    why: str
+    keys: tuple[str, ...] = ()
+    """``<virtual-server>.<real-server>``, in tokens: the pools that it is said for."""
+    tables: tuple[OperatedTable, ...] = ()
+    """None where nobody waited for them."""
+    reason: str = ""
+    """Why it is not done."""
