@@ -8,8 +8,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # What the lab and the tests use beside Python: real peers, real tools, a compiler for the guest's shim.
 # Their daemons are not started at the installation (policy-rc.d, invoke-rc.d(8)); the tests start their own.
-PACKAGES := busybox-static dnsmasq-base exim4-daemon-light gcc haproxy iproute2 iptables iputils-ping ipvsadm keepalived \
-            kmod knot libc6-dev linux-libc-dev nftables nginx-light openssl procps systemd tcpdump tshark
+PACKAGES := busybox-static dnsmasq-base exim4-daemon-light fish gcc haproxy iproute2 iptables iputils-ping ipvsadm \
+            keepalived kmod knot libc6-dev linux-libc-dev man-db mandoc nftables nginx-light openssl procps systemd \
+            tcpdump tshark zsh
 
 # Real networks on a machine that is not ours alone: what fails is tried once more, and said (docs/decisions.md, 50)
 AGAIN := --reruns 1 --reruns-delay 1
@@ -158,6 +159,12 @@ asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json and docs/events.md from
 .PHONY: keywords
 keywords: $(VENV)/.installed ## Write docs/keywords.md from the parser's tables
 	$(BIN)/python -m config_service.keepalived.keyword_table > docs/keywords.md
+
+.PHONY: command
+command: $(VENV)/.installed ## Write docs/command.md, its JSON Schema and the manual page from the commands
+	@mkdir -p deploy/man
+	@for each in docs/command.md docs/command.schema.json deploy/man/vipbus.1; do \
+	    $(BIN)/python -m ctl.reference $$each > $$each.new && mv $$each.new $$each; done
 
 .PHONY: clean
 clean: ## Remove what make made

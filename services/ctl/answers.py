@@ -1,6 +1,9 @@
-"""What the commands that change something print with ``--json``: what became of it."""
+"""What is printed with ``--json`` by the commands that change something, and by ``vipbus events``."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -60,3 +63,27 @@ class OperateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """None where nobody waited for them."""
     reason: str = ""
     """Why it is not done."""
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of the history (CloudEvents 1.0, JSON format)."""
+
+    specversion: str
+    id: str
+    type: str
+    """The subject without its ids: ``vipbus.state.health``."""
+    source: str
+    """Who wrote it: ``service/router``."""
+    time: datetime
+    subject: str
+    sequence: str
+    """Its place in the history."""
+    traceparent: str = ""
+    """W3C trace context of what caused it."""
+    operation: str = ""
+    """``removed``: the key was deleted, and there is no data."""
+    datacontenttype: str = ""
+    data: Any = None
+    """The document, as docs/asyncapi.json has it."""
+    data_base64: str = ""
+    """A body that is no JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -102,6 +102,19 @@ def common(function: Callable[..., int]) -> Callable[..., int]:
     return made
 
 
-def as_json(shape: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Add ``--json``; ``shape`` says what is printed."""
-    return click.option("--json", "as_json", is_flag=True, help=shape)
+Form = Literal["one", "array", "lines"]
+
+
+class JsonOption(click.Option):
+    """``--json``, which knows what is printed with it."""
+
+    def __init__(self, *names: Any, shape: str, form: Form, **more: Any) -> None:
+        super().__init__(*names, **more)
+        self.shape = shape
+        """``module:name`` of a struct, imported for docs/command.md alone."""
+        self.form = form
+
+
+def as_json(text: str, shape: str, form: Form = "one") -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add ``--json``; ``shape`` is the struct that is printed, ``module:name``, once or in an array."""
+    return click.option("--json", "as_json", cls=JsonOption, is_flag=True, help=text, shape=shape, form=form)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 
 from tests.support.nats import NatsServer, free_port
+from tests.support.shapes import as_documented
 from tests.support.waiting import eventually, eventually_async
 from tests.unit.ctl.documents import ROUTERS, SERVERS, condition, head, revision, role, table, verdict
 from vipbus.bus import Bus, BusAddress, Command, StateWriter, records, serve
@@ -111,7 +111,7 @@ def test_status_of_a_healthy_bus_is_0_and_of_an_ailing_one_3(nats_server: NatsSe
             writer.set(told.key, told, TRACE)
             assert await writer.flushed(5)
             ailing = await asyncio.to_thread(vipbus, "status", "--json", server=nats_server)
-            report = json.loads(ailing.stdout)
+            report = as_documented("status", ailing.stdout)
             assert (ailing.returncode, ailing.stderr, report["ready"]) == (3, "", False)
             assert report["not_ready"] == [
                 "10.9.0.1:80 TCP: 1 of 2 real servers is not up: 10.9.0.21:80 down (connection refused)"
@@ -196,7 +196,7 @@ def test_events_replays_what_was_asked_for_and_ends(nats_server: NatsServer) -> 
         nothing = await asyncio.to_thread(vipbus, "events", "event.table.>", server=nats_server)
         assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "")
         as_json = await asyncio.to_thread(vipbus, "events", "--json", "event.>", server=nats_server)
-        (event,) = map(json.loads, as_json.stdout.splitlines())
+        (event,) = as_documented("events", as_json.stdout)
         assert event["type"] == "vipbus.event.config.accepted"
         assert event["source"] == "tester"
         assert event["data"]["revision"] == 3
@@ -332,7 +332,7 @@ def test_reload_prints_what_became_of_it(nats_server: NatsServer) -> None:
             bad = ReloadResult(accepted=False, revisions=(("router-b", 4),), reason="lb.conf:3: no")
             for each, router, results in (
                 (bus, "router-b", (first, bad)),
-                (another, "router-a", (second, second)),
+                (another, "router-a", (second, second, second)),
             ):
                 told = condition("config-service", router)
                 served = serve(each, "config-service", condition=lambda told=told: told, metadata={})  # type: ignore[misc]  # bound
@@ -345,6 +345,8 @@ def test_reload_prints_what_became_of_it(nats_server: NatsServer) -> None:
                 "accepted; router-a runs revision 7, router-b runs revision 4\n",
                 "warning: lb.conf:2: x\n",
             )
+            status, out, _ = await reload("--json", "--router", "router-a")
+            assert (status, as_documented("config reload", out)["revisions"]) == (0, [["router-a", 7]])
             assert await reload("--router", "Router-A") == (0, "accepted; router-a runs revision 7\n", "")
             answered = await reload("--router", "router-b")
             assert answered == (0, "accepted; router-b runs revision 4\n", "warning: lb.conf:2: x\n")

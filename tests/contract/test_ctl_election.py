@@ -12,6 +12,7 @@ import pytest
 from tests.contract.agents import Router, Segment
 from tests.contract.test_ctl import vipbus
 from tests.support.nats import NatsServer
+from tests.support.shapes import as_documented
 from tests.support.waiting import eventually
 from vipbus.bus import Bus, BusAddress, RefusedError, conditions
 from vipbus.contracts import ROLE, Handover, HandoverResult, VirtualAddress, VrrpReport
@@ -67,6 +68,15 @@ def test_a_handover_to_whoever_is_next(nats_server: NatsServer, segment: Segment
     settled(nats_server, first, second)
     told = vipbus("handover", "VI_1", "--to", "router-a", server=nats_server)
     assert (told.returncode, told.stdout) == (0, "router-a is active for VI_1 already\n")
+    told = vipbus("handover", "VI_1", "--json", server=nats_server)
+    answer = as_documented("handover", told.stdout)
+    assert (told.returncode, answer["done"], answer["router"], answer["instances"]) == (
+        0,
+        True,
+        "router-a",
+        ["VI_1"],
+    )
+    assert [each["router"] for each in answer["successors"]] == ["router-b"]
 
 
 def test_the_router_that_was_named_follows_and_not_the_next(
@@ -194,6 +204,7 @@ def test_show_in_words_and_in_json(nats_server: NatsServer, segment: Segment) ->
     def in_json(*arguments: str) -> list[tuple[str, list[str]]]:
         status, text, error = show("--json", *arguments)
         assert (status, error) == (0, "")
+        as_documented("vrrp show", text)
         reports = msgspec.json.decode(text, type=list[VrrpReport])
         return [(each.router, [one.instance for one in each.instances]) for each in reports]
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tests.support.nats import NatsServer
+from tests.support.shapes import as_documented
 from tests.support.waiting import eventually_async
 from tests.unit.ctl.documents import condition, table, verdict
 from vipbus.bus import Bus, BusAddress, Follow, RefusedError, StateWriter, serve
@@ -312,6 +313,13 @@ def test_the_command_waits_for_every_table(site: Run) -> None:
             "vipbus disable: r1 has it otherwise after 0.5 s; `vipbus status` tells how ipvs-programmer is "
             "there\n"
         )
+        status, said, _ = await one.vipbus("disable", "10.9.0.21:80", "--wait", "0.5", "--json")
+        answer = as_documented("disable", said)
+        assert (status, answer["done"], answer["state"], answer["by"]) == (3, False, "disable", "ann@lb1")
+        assert [(each["router"], each["has"], each["done"]) for each in answer["tables"]] == [
+            ("r1", "weight 0", False),
+            ("r2", "not in the table (standby)", True),
+        ]
         one.play("r1", None)
         await one.played()
         down = verdict("10.9.0.21", "down", cause="connection refused")

@@ -19,6 +19,7 @@ from ctl.probe_ask import entities_of
 from ctl.programmers import ask
 from ipvs_programmer.table import Counts, DestinationKey, Forwarding, ServiceKey
 from tests.support.nats import NatsServer
+from tests.support.shapes import as_documented
 from tests.unit.ipvs_programmer.tables import key as service_key
 from tests.unit.ipvs_programmer.test_loop import BOTH, steady
 from tests.unit.ipvs_programmer.world import World, instance, real_server, virtual_server, world
@@ -133,7 +134,7 @@ def test_what_the_kernel_refuses_is_told_with_its_reason(tell: Tell) -> None:
         w.run(drift_interval=600.0)
         await w.until(lambda: "mh" in w.problems(), "the kernel has refused")
         status, out, _ = await vipbus(w, "plan", "--json")
-        (plan,) = json.loads(out)
+        (plan,) = as_documented("plan", out)
         assert status == 1
         (pool,) = plan["pools"]
         assert pool["refused"] == "the kernel has no scheduler mh: modprobe ip_vs_mh"

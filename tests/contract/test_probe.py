@@ -23,6 +23,7 @@ import pytest
 from tests.contract.test_ctl import connected, vipbus
 from tests.support.config import publish_config
 from tests.support.nats import NatsServer, free_port
+from tests.support.shapes import as_documented
 from tests.support.waiting import eventually, eventually_async
 from vipbus.bus import Bus, RefusedError, serve
 from vipbus.contracts import (
@@ -214,6 +215,7 @@ def test_what_succeeds_is_0_and_json_is_what_crosses_the_bus(scene: Scene) -> No
     for names in (("10.9.0.1 80 tcp", GOOD), (VS, f"{GOOD}:{scene.port}")):
         status, said, complaint = scene.probe(*names, "--check", "http", "--json")
         assert (status, complaint) == (0, "")
+        as_documented("probe", said)
         (report,) = reports(said)
         assert report.prober == "here"
         (attempt,) = report.attempts

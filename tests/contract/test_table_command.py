@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import pty
 import signal
@@ -19,6 +18,7 @@ from ipvs_programmer.counters import Rates, Statistics
 from ipvs_programmer.kernel import NoIpvsError
 from ipvs_programmer.table import Counts, Destination, DestinationKey, Forwarding
 from tests.contract.test_plan_command import WEB, Tell, quiet, tell, vipbus
+from tests.support.shapes import as_documented
 from tests.support.waiting import eventually_async
 from tests.unit.ipvs_programmer.world import World
 from vipbus.bus import RefusedError
@@ -47,7 +47,7 @@ async def reals(w: World, *arguments: str) -> dict[str, dict[str, Any]]:
     """Ask for the table of router-a as JSON; its one virtual server's real servers by address."""
     status, out, err = await vipbus(w, "table", "--json", *arguments)
     assert (status, err) == (0, ""), err
-    (router,) = json.loads(out)
+    (router,) = as_documented("table", out)
     (server,) = router["virtual_servers"]
     assert server["name"] == "10.9.0.1:80 TCP"
     return {real["address"]: real for real in server["real_servers"]}

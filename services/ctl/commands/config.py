@@ -67,7 +67,7 @@ def check(file: str, router: str | None, config_id: str | None, *, docker: bool)
     },
 )
 @click.option("--router", metavar="NAME", help="Only this router's (default: all that are served).")
-@as_json("One ReloadResult.")
+@as_json("One ReloadResult.", "vipbus.contracts:ReloadResult")
 @common
 def reload(at: At, router: str | None, *, as_json: bool) -> int:
     """Reload the configuration."""

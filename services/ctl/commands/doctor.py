@@ -29,7 +29,7 @@ from ctl.parameters import FILE, At, as_json, common
 @click.option("-f", "--file", type=FILE, metavar="FILE", help="What this file needs, not what runs.")
 @click.option("--router", metavar="NAME", help="The router to look at (default: the one that runs here).")
 @click.option("--real-server", metavar="ADDRESS", help="Look at this host as a real server that has ADDRESS.")
-@as_json("The findings as one JSON array.")
+@as_json("The findings as one JSON array.", "ctl.doctor.finding:Finding", "array")
 @common
 def doctor(at: At, file: Path | None, router: str | None, real_server: str | None, *, as_json: bool) -> int:
     """Look, and print what was found."""

@@ -24,7 +24,7 @@ from ctl.parameters import At, as_json, common
     },
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
-@as_json("CloudEvents, one JSON object a line.")
+@as_json("CloudEvents, one JSON object a line.", "ctl.answers:CloudEvent", "lines")
 @click.argument("subject", default="vipbus.>", metavar="[SUBJECT]")
 @common
 def events(at: At, subject: str, *, follow: bool, as_json: bool) -> int:

@@ -31,7 +31,7 @@ from ctl.parameters import SECONDS, At, as_json, common
     metavar="SECONDS",
     help="How long a successor is waited for, 0 is not at all.",
 )
-@as_json("One HandoverAnswer, when it is done or given up.")
+@as_json("One HandoverAnswer, when it is done or given up.", "ctl.answers:HandoverAnswer")
 @click.argument("instance", metavar="INSTANCE")
 @common
 def handover(at: At, instance: str, to: str | None, wait: float, *, as_json: bool) -> int:

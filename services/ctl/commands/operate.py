@@ -33,7 +33,7 @@ _HOLDS = (
 def _options(function: Callable[..., int]) -> Callable[..., int]:
     made = common(function)
     for option in (
-        as_json("One OperateAnswer, when it is done or given up."),
+        as_json("One OperateAnswer, when it is done or given up.", "ctl.answers:OperateAnswer"),
         click.option(
             "--wait",
             type=SECONDS,

@@ -30,7 +30,7 @@ from ctl.parameters import FILE, At, as_json, common
 )
 @click.option("-f", "--config", "file", type=FILE, metavar="FILE", help="A configuration that need not run.")
 @click.option("--router", metavar="ROUTER", help="Only this router (default: all that answer).")
-@as_json("A JSON array, one TablePlan a router.")
+@as_json("A JSON array, one TablePlan a router.", "vipbus.contracts.table_commands:TablePlan", "array")
 @common
 def plan(at: At, file: Path | None, router: str | None, *, as_json: bool) -> int:
     """Print the plans."""

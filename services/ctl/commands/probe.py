@@ -39,7 +39,7 @@ from ctl.parameters import FILE, At, as_json, common
     help="here, all (every replica of health-prober), or one replica's name or how it begins.",
 )
 @click.option("--check", "kind", metavar="KIND", help="Only checks of this kind: tcp, http, ...")
-@as_json("A JSON array, one ProbeReport a prober.")
+@as_json("A JSON array, one ProbeReport a prober.", "vipbus.contracts:ProbeReport", "array")
 @click.argument("virtual_server", metavar="VIRTUAL-SERVER")
 @click.argument("real_server", required=False, metavar="[REAL-SERVER]")
 @common

@@ -18,7 +18,7 @@ from ctl.parameters import At, as_json, common
         3: "it is not, and the last lines say what and what to do",
     },
 )
-@as_json("The whole report as one JSON document.")
+@as_json("The whole report as one JSON document.", "ctl.report:Report")
 @common
 def status(at: At, *, as_json: bool) -> int:
     """Print the report."""

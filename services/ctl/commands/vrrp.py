@@ -25,7 +25,7 @@ vrrp = group("look into the election", {"show": "ctl.commands.vrrp:show"})
     },
 )
 @click.option("--router", metavar="ROUTER", help="Only this router's.")
-@as_json("A JSON array, one VrrpReport a router.")
+@as_json("A JSON array, one VrrpReport a router.", "vipbus.contracts:VrrpReport", "array")
 @click.argument("instance", required=False, metavar="[INSTANCE]")
 @common
 def show(at: At, instance: str | None, router: str | None, *, as_json: bool) -> int:
