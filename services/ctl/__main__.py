@@ -21,6 +21,10 @@ vipbus = click.version_option(__version__, message="vipbus %(version)s")(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit status."""
+    if (asked := os.environ.get("_VIPBUS_COMPLETE")) and argv is None:
+        from ctl.completion import answer  # noqa: PLC0415  # a shell asks, and no command starts
+
+        return answer(vipbus, asked)
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         # click's own main() would end the process and turn a closed pipe into an error

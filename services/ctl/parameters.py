@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
 
 from vipbus.runtime.settings import DEFAULT_STATE_DIR, bus_url
 from vipbus.telemetry.logs import LogFormat
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class At(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,50 @@ class Read(click.ParamType[object]):
             self.fail(str(error), param, ctx)
 
 
+class Name(click.ParamType[str]):
+    """A name that the bus may know; a shell completes it."""
+
+    def __init__(self, kind: str) -> None:
+        self.name = kind
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Take any text: what is there is for the command to say."""
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Offer the names that begin so."""
+        # a shell asks, no command does
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        from ctl.known_names import known_names  # noqa: PLC0415
+
+        del param
+        found = known_names(self.name, ctx.params.get("bus"), ctx.params.get("state_dir", DEFAULT_STATE_DIR))
+        return [CompletionItem(each) for each in found if each.startswith(incomplete)]
+
+
+class Subject(click.ParamType[str]):
+    """A subject of the history; a shell completes its first words."""
+
+    name = "subject"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Offer the buckets and what has events."""
+        # a shell asks, no command does
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        from vipbus.contracts import BUCKETS, EVENTS  # noqa: PLC0415
+
+        del ctx, param
+        states = [f"state.{bucket.name}" for bucket in BUCKETS]
+        found = sorted({*states, *(f"event.{event.aggregate}" for event in EVENTS)})
+        return [CompletionItem(each) for each in found if each.startswith(incomplete)]
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -59,6 +106,11 @@ def _port(text: str) -> int:
 SECONDS = Read("seconds", _seconds)
 """A time to wait."""
 PORT = Read("port", _port)
+ROUTER = Name("router")
+INSTANCE = Name("instance")
+VIRTUAL_SERVER = Name("virtual-server")
+REAL_SERVER = Name("real-server")
+SUBJECT = Subject()
 FILE = click.Path(path_type=Path)
 
 _COMMON = (

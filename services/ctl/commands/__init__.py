@@ -13,6 +13,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run": {
         "run": "ctl.commands.run:run",
         "install": "ctl.commands.install:install",
+        "completion": "ctl.commands.completion:completion",
     },
     "Look": {
         "status": "ctl.commands.status:status",

@@ -8,7 +8,7 @@ import sys
 import click
 
 from ctl.cli import command, group
-from ctl.parameters import At, as_json, common
+from ctl.parameters import ROUTER, At, as_json, common
 
 config = group(
     "check or reload a configuration",
@@ -66,7 +66,9 @@ def check(file: str, router: str | None, config_id: str | None, *, docker: bool)
         3: "the bus or config-service does not answer",
     },
 )
-@click.option("--router", metavar="NAME", help="Only this router's (default: all that are served).")
+@click.option(
+    "--router", type=ROUTER, metavar="NAME", help="Only this router's (default: all that are served)."
+)
 @as_json("One ReloadResult.", "vipbus.contracts:ReloadResult")
 @common
 def reload(at: At, router: str | None, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctl.cli import command
-from ctl.parameters import FILE, At, as_json, common
+from ctl.parameters import FILE, ROUTER, At, as_json, common
 
 
 @command(
@@ -27,7 +27,9 @@ from ctl.parameters import FILE, At, as_json, common
     },
 )
 @click.option("-f", "--file", type=FILE, metavar="FILE", help="What this file needs, not what runs.")
-@click.option("--router", metavar="NAME", help="The router to look at (default: the one that runs here).")
+@click.option(
+    "--router", type=ROUTER, metavar="NAME", help="The router to look at (default: the one that runs here)."
+)
 @click.option("--real-server", metavar="ADDRESS", help="Look at this host as a real server that has ADDRESS.")
 @as_json("The findings as one JSON array.", "ctl.doctor.finding:Finding", "array")
 @common

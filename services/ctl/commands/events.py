@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ctl.cli import command
-from ctl.parameters import At, as_json, common
+from ctl.parameters import SUBJECT, At, as_json, common
 
 
 @command(
@@ -25,7 +25,7 @@ from ctl.parameters import At, as_json, common
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 @as_json("CloudEvents, one JSON object a line.", "ctl.answers:CloudEvent", "lines")
-@click.argument("subject", default="vipbus.>", metavar="[SUBJECT]")
+@click.argument("subject", type=SUBJECT, default="vipbus.>", metavar="[SUBJECT]")
 @common
 def events(at: At, subject: str, *, follow: bool, as_json: bool) -> int:
     """Print the events."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ctl.cli import command
-from ctl.parameters import SECONDS, At, as_json, common
+from ctl.parameters import INSTANCE, ROUTER, SECONDS, At, as_json, common
 
 
 @command(
@@ -22,7 +22,7 @@ from ctl.parameters import SECONDS, At, as_json, common
         3: "it is not done, nobody answered or nobody followed, and the last line says what to do",
     },
 )
-@click.option("--to", metavar="ROUTER", help="Who is to follow (default: whoever is next).")
+@click.option("--to", type=ROUTER, metavar="ROUTER", help="Who is to follow (default: whoever is next).")
 @click.option(
     "--wait",
     type=SECONDS,
@@ -32,7 +32,7 @@ from ctl.parameters import SECONDS, At, as_json, common
     help="How long a successor is waited for, 0 is not at all.",
 )
 @as_json("One HandoverAnswer, when it is done or given up.", "ctl.answers:HandoverAnswer")
-@click.argument("instance", metavar="INSTANCE")
+@click.argument("instance", type=INSTANCE, metavar="INSTANCE")
 @common
 def handover(at: At, instance: str, to: str | None, wait: float, *, as_json: bool) -> int:
     """Hand a role over."""

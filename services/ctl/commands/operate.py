@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctl.cli import command
-from ctl.parameters import SECONDS, At, as_json, common
+from ctl.parameters import REAL_SERVER, SECONDS, VIRTUAL_SERVER, At, as_json, common
 
 if TYPE_CHECKING:
     from vipbus.contracts import OperatorStateName
@@ -46,11 +46,12 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
         click.option("--why", default="", metavar="TEXT", help="The reason, for whoever asks later."),
         click.option(
             "--virtual-server",
+            type=VIRTUAL_SERVER,
             metavar="VS",
             help="Only in the pool of this one: 'ADDRESS:PORT TCP', 'FWM MARK', its token, or the name of a "
             "group, which means all of its virtual servers (default: in every pool).",
         ),
-        click.argument("real_server", metavar="REAL-SERVER"),
+        click.argument("real_server", type=REAL_SERVER, metavar="REAL-SERVER"),
     ):
         made = option(made)
     return made

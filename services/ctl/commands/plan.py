@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctl.cli import command
-from ctl.parameters import FILE, At, as_json, common
+from ctl.parameters import FILE, ROUTER, At, as_json, common
 
 
 @command(
@@ -29,7 +29,7 @@ from ctl.parameters import FILE, At, as_json, common
     },
 )
 @click.option("-f", "--config", "file", type=FILE, metavar="FILE", help="A configuration that need not run.")
-@click.option("--router", metavar="ROUTER", help="Only this router (default: all that answer).")
+@click.option("--router", type=ROUTER, metavar="ROUTER", help="Only this router (default: all that answer).")
 @as_json("A JSON array, one TablePlan a router.", "vipbus.contracts.table_commands:TablePlan", "array")
 @common
 def plan(at: At, file: Path | None, router: str | None, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctl.cli import command
-from ctl.parameters import FILE, At, as_json, common
+from ctl.parameters import FILE, REAL_SERVER, VIRTUAL_SERVER, At, as_json, common
 
 
 @command(
@@ -40,8 +40,8 @@ from ctl.parameters import FILE, At, as_json, common
 )
 @click.option("--check", "kind", metavar="KIND", help="Only checks of this kind: tcp, http, ...")
 @as_json("A JSON array, one ProbeReport a prober.", "vipbus.contracts:ProbeReport", "array")
-@click.argument("virtual_server", metavar="VIRTUAL-SERVER")
-@click.argument("real_server", required=False, metavar="[REAL-SERVER]")
+@click.argument("virtual_server", type=VIRTUAL_SERVER, metavar="VIRTUAL-SERVER")
+@click.argument("real_server", type=REAL_SERVER, required=False, metavar="[REAL-SERVER]")
 @common
 def probe(
     *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ctl.cli import command
-from ctl.parameters import At, as_json, common
+from ctl.parameters import ROUTER, VIRTUAL_SERVER, At, as_json, common
 
 
 @command(
@@ -32,9 +32,9 @@ from ctl.parameters import At, as_json, common
     },
 )
 @click.option("--live", is_flag=True, help="Rates between two reads, again each second.")
-@click.option("--router", metavar="ROUTER", help="Only this router's (default: all).")
+@click.option("--router", type=ROUTER, metavar="ROUTER", help="Only this router's (default: all).")
 @as_json("A JSON array, one object a router; printed once.", "ctl.table_report:RouterReport", "array")
-@click.argument("virtual_server", required=False, metavar="[VIRTUAL-SERVER]")
+@click.argument("virtual_server", type=VIRTUAL_SERVER, required=False, metavar="[VIRTUAL-SERVER]")
 @common
 def table(at: At, virtual_server: str | None, router: str | None, *, live: bool, as_json: bool) -> int:
     """Print the tables."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ctl.cli import command, group
-from ctl.parameters import At, as_json, common
+from ctl.parameters import INSTANCE, ROUTER, At, as_json, common
 
 vrrp = group("look into the election", {"show": "ctl.commands.vrrp:show"})
 
@@ -24,9 +24,9 @@ vrrp = group("look into the election", {"show": "ctl.commands.vrrp:show"})
         3: "not every router answered",
     },
 )
-@click.option("--router", metavar="ROUTER", help="Only this router's.")
+@click.option("--router", type=ROUTER, metavar="ROUTER", help="Only this router's.")
 @as_json("A JSON array, one VrrpReport a router.", "vipbus.contracts:VrrpReport", "array")
-@click.argument("instance", required=False, metavar="[INSTANCE]")
+@click.argument("instance", type=INSTANCE, required=False, metavar="[INSTANCE]")
 @common
 def show(at: At, instance: str | None, router: str | None, *, as_json: bool) -> int:
     """Print what the vrrp-agents say."""
