@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Look": {
         "status": "ctl.commands.status:status",
+        "top": "ctl.commands.top:top",
         "events": "ctl.commands.events:events",
         "table": "ctl.commands.table:table",
         "probe": "ctl.commands.probe:probe",

@@ -40,9 +40,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return "KV-Operation" in self.headers or "Nats-Marker-Reason" in self.headers
 
 
-async def records(bus: Bus, subject: str, *, after: int = 0, follow: bool) -> AsyncIterator[Record]:
+async def records(
+    bus: Bus, subject: str, *, after: int = 0, tail: int = 0, follow: bool
+) -> AsyncIterator[Record]:
     """Yield what the history holds on a subject after a sequence, and with ``follow`` what comes.
 
+    With ``tail`` it begins so many messages of the history before its end.
     A history that was made anew since (its last sequence is smaller) is read from its beginning.
 
     Raises:
@@ -58,7 +61,7 @@ async def records(bus: Bus, subject: str, *, after: int = 0, follow: bool) -> As
     await bus.usable(0)
     bus.on_change.append(look)
     try:
-        subscription, pending = await _open(bus, subject, after)
+        subscription, pending = await _open(bus, subject, after, tail)
         try:
             while follow or pending:
                 if lost.is_set():
@@ -77,11 +80,12 @@ async def records(bus: Bus, subject: str, *, after: int = 0, follow: bool) -> As
         bus.on_change.remove(look)
 
 
-async def _open(bus: Bus, subject: str, after: int) -> tuple[Subscription, int]:
+async def _open(bus: Bus, subject: str, after: int, tail: int) -> tuple[Subscription, int]:
     """Subscribe; return the subscription and how much of the past it has still to bring."""
     js = bus.client().jetstream()
-    if after and (await js.stream_info(HISTORY_STREAM)).state.last_seq < after:
-        after = 0
+    if after or tail:
+        last = (await js.stream_info(HISTORY_STREAM)).state.last_seq
+        after = max(last - tail, 0) if tail else after if after <= last else 0
     subscription = await js.subscribe(
         subject,
         stream=HISTORY_STREAM,

@@ -1,0 +1,122 @@
+"""What the bus says, as rows of a screen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+
+from ctl.table_flow import Flow
+from ctl.table_render import number
+from ctl.table_report import RealServerReport, RouterReport, VirtualServerReport
+from ctl.top.model import News, Row
+from ctl.words import endpoint, span
+from vipbus.contracts import Role, name_token
+from vipbus.telemetry.logs import plain
+
+_ROUTER = 12
+_POOL = (22, _ROUTER, 8, 8, 8, 9, 9)
+_SERVER = (24, 7, 8, 8, 9, 9)
+TITLES = {
+    "routers": f"{'router':<{_ROUTER}} {'instance':<12} {'role':<8} {'priority':>8}  {'since':<8} cause",
+    "pools": "",
+    "servers": "",
+    "events": "what happened",
+}
+
+
+def _cells(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """Write cells in columns: the first to the left, numbers to the right."""
+    first, *others = zip(texts, widths, strict=True)
+    return f"{first[0]:<{first[1]}}" + "".join(f" {text:>{width}}" for text, width in others)
+
+
+TITLES["pools"] = _cells(("virtual server", "router", "up", "active", "conn/s", "B/s in", "out"), _POOL)
+TITLES["servers"] = (
+    _cells(("real server", "weight", "active", "conn/s", "B/s in", "out"), _SERVER) + "  verdict"
+)
+
+
+def news(
+    roles: Iterable[Role], answering: Collection[str], reports: Iterable[RouterReport], now: datetime
+) -> News:
+    """Write all of it."""
+    reports = tuple(reports)
+    found = [(report, server) for report in reports for server in report.virtual_servers]
+    return News(
+        routers=tuple(_routers(roles, answering, reports, now)),
+        pools=tuple(Row(_key(report, server), _pool(report, server)) for report, server in found),
+        servers={
+            _key(report, server): tuple(
+                Row(f"{real.address} {real.port}", _server(real, now)) for real in server.real_servers
+            )
+            for report, server in found
+        },
+    )
+
+
+def _key(report: RouterReport, server: VirtualServerReport) -> str:
+    return f"{report.router} {server.virtual_server}"
+
+
+def _routers(
+    roles: Iterable[Role], answering: Collection[str], reports: Iterable[RouterReport], now: datetime
+) -> Iterator[Row]:
+    there = {name_token(router) for router in answering}
+    seen = set()
+    for role in sorted(roles, key=lambda role: (role.instance, role.router)):
+        seen.add(name_token(role.router))
+        name = role.role if role.role == "backup" else role.role.upper()
+        stale = "" if name_token(role.router) in there else "LAST HEARD, its vrrp-agent does not answer; "
+        why = "; ".join(role.faults) or role.cause
+        ago = span((now - role.since).total_seconds())
+        yield Row(
+            role.key,
+            plain(
+                f"{role.router:<{_ROUTER}} {role.instance:<12} {name:<8} "
+                f"{role.effective_priority or role.priority:>8}  {ago:<8} {stale}{why}"
+            ),
+        )
+    for report in reports:
+        if report.problem:
+            yield Row(
+                f"{report.router} table",
+                plain(f"{report.router:<{_ROUTER}} {'table':<12} LAST HEARD: {report.problem}"),
+            )
+        elif name_token(report.router) not in seen:
+            yield Row(f"{report.router} table", plain(f"{report.router:<{_ROUTER}} {'':<12} no instance"))
+
+
+def _pool(report: RouterReport, server: VirtualServerReport) -> str:
+    pool = [real for real in server.real_servers if real.configured is not None and real.reason != "sorry"]
+    up = sum(real.verdict == "up" or not real.is_checked for real in pool)
+    state = f"{up}/{len(pool)}" if server.programmed else "-"
+    cells = _cells((server.name, report.router, state, *_numbers(server.flow)), _POOL)
+    if server.error:
+        return plain(f"{cells}  ERROR: {server.error}")
+    if not server.programmed:
+        return plain(f"{cells}  not in the table: {server.cause}")
+    return plain(cells if server.has_quorum else f"{cells}  BELOW ITS QUORUM")
+
+
+def _server(real: RealServerReport, now: datetime) -> str:
+    weight = "-" if real.weight is None else str(real.weight)
+    cells = _cells((endpoint(real.address, real.port), weight, *_numbers(real.flow)), _SERVER)
+    return plain(f"{cells}  {_verdict(real, now)}")
+
+
+def _verdict(real: RealServerReport, now: datetime) -> str:
+    said = f"{real.operator.upper()} by {real.operator_by}; " if real.operator else ""
+    if real.verdict is None:
+        return said + ("no verdict yet" if real.is_checked else "not checked")
+    name = real.verdict if real.verdict == "up" else real.verdict.upper()
+    when = f" {span((now - real.since).total_seconds())}" if real.since is not None else ""
+    return f"{said}{name}{when}: {real.cause}"
+
+
+def _numbers(flow: Flow | None) -> tuple[str, str, str, str]:
+    if flow is None:
+        return ("-", "-", "-", "-")
+    rates = flow.rates
+    if rates is None:
+        return (str(flow.active), "-", "-", "-")
+    return (str(flow.active), number(rates.connections), number(rates.bytes_in), number(rates.bytes_out))
