@@ -13,10 +13,9 @@ from typing import Final
 
 import msgspec
 
+from ctl.exits import EXIT_NO, EXIT_WRONG
 from vipbus.telemetry.logs import plain
 
-EXIT_FAILED: Final = 1
-EXIT_REFUSED: Final = 2
 ONE: Final = ("vipbus.service",)
 """One unit: `vipbus run`, with everything embedded."""
 SPLIT: Final = (
@@ -144,7 +143,7 @@ def main(wish: Wish, *, root: Path, force: bool, dry_run: bool) -> int:
     for option, value in (("--file", wish.file), ("--bus", wish.bus), ("--router", wish.router)):
         if value is not None and not value.isprintable():
             print(f"vipbus install: {option} has characters in it that no unit can hold", file=sys.stderr)
-            return EXIT_REFUSED
+            return EXIT_WRONG
     files = wanted(wish, texts(), Path(sys.executable))
     try:
         found = {each.path: (root / each.path).read_text() for each in files if (root / each.path).exists()}
@@ -156,7 +155,7 @@ def main(wish: Wish, *, root: Path, force: bool, dry_run: bool) -> int:
                     f"`systemctl edit {path.name}`, then --force writes over it",
                     file=sys.stderr,
                 )
-            return EXIT_REFUSED
+            return EXIT_WRONG
         for file in decided.write:
             if not dry_run:
                 _write(root / file.path, file)
@@ -165,7 +164,7 @@ def main(wish: Wish, *, root: Path, force: bool, dry_run: bool) -> int:
             print(f"left {plain(str(root / path))} as it is")
     except (OSError, UnicodeDecodeError) as error:
         print(f"vipbus install: {plain(str(error))}; run it as root, or name another --root", file=sys.stderr)
-        return EXIT_FAILED
+        return EXIT_NO
     print("\n".join(_next(wish)))
     return 0
 

@@ -167,6 +167,8 @@ class JsonOption(click.Option):
         self.form = form
 
 
-def as_json(text: str, shape: str, form: Form = "one") -> Callable[[Callable[..., int]], Callable[..., int]]:
+def as_json(
+    text: str, shape: str = "", form: Form = "one"
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Add ``--json``; ``shape`` is the struct that is printed, ``module:name``, once or in an array."""
     return click.option("--json", "as_json", cls=JsonOption, is_flag=True, help=text, shape=shape, form=form)

@@ -25,6 +25,8 @@ from ctl.doctor.kernel import kernel, privileges
 from ctl.doctor.network import interfaces, real_server, sysctls
 from ctl.doctor.render import render
 from ctl.election import SERVICE
+from ctl.exits import EXIT_NOT_DONE, EXIT_WRONG
+from ctl.output import coloured, complain, write, write_json
 from ctl.probe_ask import FileRefusedError, entities_of
 from ctl.vrrp_show import ask_report
 from vipbus.bus import Bus, BusAwayError, NoBusError, conditions
@@ -45,8 +47,6 @@ from vipbus.runtime.revision import Revision, Revisions, vrrp_configuration
 from vipbus.runtime.settings import default_router
 from vipbus.telemetry.logs import plain
 
-EXIT_USAGE: Final = 2
-EXIT_PROBLEM: Final = 3
 _BUS_WITHIN: Final = 3.0
 _READ_WITHIN: Final = 10.0
 _ASKED_AT_MOST: Final = 16
@@ -81,21 +81,18 @@ def main(
             findings = list(_all(bus_url, state_dir, file, router))
     except FileRefusedError as error:
         sys.stderr.write("".join(f"{plain(line)}\n" for line in error.lines))
-        return EXIT_USAGE
+        return EXIT_WRONG
     except ValueError as error:
-        sys.stderr.write(f"vipbus doctor: {plain(str(error))}\n")
-        return EXIT_USAGE
+        return complain("doctor", str(error), EXIT_WRONG)
     _print(findings, as_json=as_json)
-    return EXIT_PROBLEM if any(each.level == "problem" for each in findings) else 0
+    return EXIT_NOT_DONE if any(each.level == "problem" for each in findings) else 0
 
 
 def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(findings), indent=2).decode() + "\n"
+        write_json(findings)
     else:
-        text = render(findings, colour=sys.stdout.isatty())
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.flush()
+        write(render(findings, colour=coloured()))
 
 
 def _all(bus_url: str | None, state_dir: Path, file: Path | None, router: str | None) -> Iterator[Finding]:

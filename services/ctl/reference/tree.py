@@ -61,7 +61,7 @@ def paragraphs(command: click.Command) -> list[str]:
 
 def shape(command: click.Command) -> JsonOption | None:
     """Find what ``--json`` prints; None: the command has no such option."""
-    return next((each for each in command.params if isinstance(each, JsonOption)), None)
+    return next((each for each in command.params if isinstance(each, JsonOption) and each.shape), None)
 
 
 def examples(command: Command) -> list[str]:

@@ -18,8 +18,8 @@ from ctl.order import InOrder
 from ctl.output import coloured, complain
 from ctl.summary import line
 from ctl.table_read import Board, Counted
-from ctl.top.model import Connection, Event, Happened, Key, Row, State, update
-from ctl.top.rows import news
+from ctl.top.model import Connection, Event, Happened, Key, State, update
+from ctl.top.rows import Row, news
 from ctl.top.screen import draw
 from ctl.top.tty import Terminal
 from vipbus.bus import Bus, BusAwayError, NoBusError, Record, records
@@ -28,6 +28,8 @@ from vipbus.runtime.ending import run_to_end
 
 _EVERY = 1.0
 """Seconds between two looks."""
+_REST = 4.0
+"""How much longer nobody is asked than the answer took."""
 _BETWEEN = 0.03
 """Seconds between two drawings: a flood of events is drawn as it comes, and keys are not late."""
 _DATE = 11
@@ -113,6 +115,7 @@ class _Wired:
 
 async def _watch(bus: str | None, state_dir: Path, tell: Tell) -> None:
     """Follow the bus for ever; one that is not there is looked for again each second."""
+    history = _History(tell)
     while True:
         try:
             connection = Bus(find(bus, state_dir), source="vipbus-top")
@@ -122,19 +125,27 @@ async def _watch(bus: str | None, state_dir: Path, tell: Tell) -> None:
             continue
         board, election = Board(connection), Election(connection)
         connection.start()
-        history = asyncio.ensure_future(_history(connection, tell))
+        tasks = [
+            asyncio.ensure_future(_look(connection, board, election, tell)),
+            asyncio.ensure_future(history.follow(connection)),
+        ]
         try:
-            await _look(connection, board, election, tell)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await asyncio.sleep(_EVERY)
         finally:
-            history.cancel()
+            for task in tasks:
+                task.cancel()
             await connection.close()
 
 
 async def _look(bus: Bus, board: Board, election: Election, tell: Tell) -> None:
-    """Tell what the bus says, each second, until this client is closed."""
+    """Tell what the bus says, each second, until it wants no more of this client."""
+    clock = asyncio.get_running_loop().time
     before: dict[str, Counted] | None = None
     while not bus.closed.is_set():
-        due = asyncio.get_running_loop().time() + _EVERY
+        began = clock()
         try:
             await asyncio.gather(board.read(), election.read())
             tables = board.tables(None, None)
@@ -146,22 +157,33 @@ async def _look(bus: Bus, board: Board, election: Election, tell: Tell) -> None:
         except BusAwayError as error:
             before = None
             tell(Connection(str(bus.address), str(error)))
-        await asyncio.sleep(max(due - asyncio.get_running_loop().time(), _BETWEEN))
-
-
-async def _history(bus: Bus, tell: Tell) -> None:
-    seen = 0
-    past = InOrder()
-    while True:
-        try:
-            await bus.usable(None)
-            async for record in records(bus, "vipbus.>", after=seen, tail=0 if seen else _TAIL, follow=True):
-                seen = record.sequence
-                tell(_happened(past.take(record)))
-        except BusAwayError:
-            tell(_happened(past.rest()))
             await asyncio.sleep(_EVERY)
+            continue
+        # whoever looks on must not keep the routers busy: a large table takes seconds to count
+        took = clock() - began
+        await asyncio.sleep(max(_EVERY - took, _REST * took))
 
 
-def _happened(found: Iterable[Record]) -> Happened:
-    return Happened(tuple(Row(str(each.sequence), line(each)[_DATE:]) for each in found))
+class _History:
+    """What happened, from a little before the beginning on, over every change of the connection."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._seen = 0
+        self._past = InOrder()
+
+    async def follow(self, bus: Bus) -> None:
+        """Tell what comes, until it is cancelled."""
+        while True:
+            tail = 0 if self._seen else _TAIL
+            try:
+                await bus.usable(None)
+                async for record in records(bus, "vipbus.>", after=self._seen, tail=tail, follow=True):
+                    self._seen = record.sequence
+                    self._told(self._past.take(record))
+            except BusAwayError:
+                self._told(self._past.rest())
+                await asyncio.sleep(_EVERY)
+
+    def _told(self, found: Iterable[Record]) -> None:
+        self._tell(Happened(tuple(Row(str(each.sequence), line(each)[_DATE:]) for each in found)))

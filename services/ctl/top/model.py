@@ -7,6 +7,8 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from ctl.top.rows import News, Row, server_rows
+
 Pane = Literal["routers", "pools", "servers", "events"]
 PANES: Final[tuple[Pane, ...]] = get_args(Pane)
 KEPT = 500
@@ -14,23 +16,6 @@ KEPT = 500
 _PAGE = 10
 _FILTER = 60
 """Letters of a filter."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One line of a pane."""
-
-    key: str
-    """What it stands for; the choice stays with it when rows come and go."""
-    text: str
-
-
-class News(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bus says now."""
-
-    routers: tuple[Row, ...] = ()
-    pools: tuple[Row, ...] = ()
-    servers: Mapping[str, tuple[Row, ...]] = {}
-    """By the pool's key."""
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -91,7 +76,7 @@ def rows(state: State, pane: Pane) -> tuple[Row, ...]:
         found = state.shown.events
     elif pane == "servers":
         pool = chosen(state, "pools")
-        found = news.servers.get(pool.key, ()) if pool is not None else ()
+        found = server_rows(news, pool.key) if pool is not None else ()
     else:
         found = news.routers if pane == "routers" else news.pools
     word = state.filter.casefold()

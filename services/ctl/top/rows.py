@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
 
 from ctl.table_flow import Flow
 from ctl.table_render import number
 from ctl.table_report import RealServerReport, RouterReport, VirtualServerReport
-from ctl.top.model import News, Row
 from ctl.words import endpoint, span
 from vipbus.contracts import Role, name_token
 from vipbus.telemetry.logs import plain
@@ -36,6 +37,24 @@ TITLES["servers"] = (
 )
 
 
+class Row(msgspec.Struct, frozen=True):
+    """One line of a pane."""
+
+    key: str
+    """What it stands for; the choice stays with it when rows come and go."""
+    text: str
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bus says now."""
+
+    routers: tuple[Row, ...] = ()
+    pools: tuple[Row, ...] = ()
+    servers: Mapping[str, tuple[RealServerReport, ...]] = {}
+    """By the pool's key; only those of one pool are ever shown, and there are tens of thousands."""
+    now: datetime = datetime.min.replace(tzinfo=UTC)
+
+
 def news(
     roles: Iterable[Role], answering: Collection[str], reports: Iterable[RouterReport], now: datetime
 ) -> News:
@@ -45,13 +64,15 @@ def news(
     return News(
         routers=tuple(_routers(roles, answering, reports, now)),
         pools=tuple(Row(_key(report, server), _pool(report, server)) for report, server in found),
-        servers={
-            _key(report, server): tuple(
-                Row(f"{real.address} {real.port}", _server(real, now)) for real in server.real_servers
-            )
-            for report, server in found
-        },
+        servers={_key(report, server): server.real_servers for report, server in found},
+        now=now,
     )
+
+
+def server_rows(news: News, pool: str) -> tuple[Row, ...]:
+    """Write the real servers of one pool, by its key."""
+    found = news.servers.get(pool, ())
+    return tuple(Row(f"{real.address} {real.port}", _server(real, news.now)) for real in found)
 
 
 def _key(report: RouterReport, server: VirtualServerReport) -> str:

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from ctl.top.model import PANES, Pane, Row, State, rows
-from ctl.top.rows import TITLES
+from ctl.top.model import PANES, Pane, State, rows
+from ctl.top.rows import TITLES, Row
 from vipbus.telemetry.logs import plain
 
 Style = Literal["plain", "bar", "title", "focus", "chosen", "bad"]

@@ -14,21 +14,8 @@ from ctl.table_flow import Flow, Rates
 from ctl.table_report import RealServerReport, RouterReport, VirtualServerReport
 from ctl.top import model
 from ctl.top.keys import keys
-from ctl.top.model import (
-    KEPT,
-    PANES,
-    Connection,
-    Event,
-    Happened,
-    Key,
-    News,
-    Row,
-    State,
-    chosen,
-    rows,
-    update,
-)
-from ctl.top.rows import news
+from ctl.top.model import KEPT, PANES, Connection, Event, Happened, Key, State, chosen, rows, update
+from ctl.top.rows import News, Row, news, server_rows
 from ctl.top.screen import draw, heights
 from tests.unit.ctl.documents import BEFORE, role
 
@@ -133,7 +120,7 @@ def test_rows_say_who_is_active_what_pools_do_and_why() -> None:
         ["10.9.0.1:53", "TCP", "router-a", "-", "-", "-", "-", "-", "not in the table: VI_1 is backup"],
         ["10.9.0.1:25", "TCP", "router-a", "0/0", "0", "12.5", "45.6k", "3.14", "ERROR: no scheduler mh"],
     ]
-    servers = [row.text for row in NEWS.servers["router-a 10-9-0-1_80_tcp"]]
+    servers = [row.text for row in server_rows(NEWS, "router-a 10-9-0-1_80_tcp")]
     assert " ".join(servers[0].split()).startswith("10.9.0.21:80 1 3 12.5 45.6k 3.14 up 2 min: ")
     assert servers[1].endswith(" DOWN 2 min: connection refused")
     assert "  DRAIN by ann@lb1; up 2 min: " in servers[2]
@@ -143,7 +130,7 @@ def test_what_came_from_elsewhere_is_harmless() -> None:
     evil = msgspec.structs.replace(role("router-a"), cause="a\x1b[2Jb\nc")
     server = pool(80, real(21, cause="\x1b]0;x\x07"), error="\r")
     made = news((evil,), frozenset(), (RouterReport(router="\x1b", virtual_servers=(server,)),), NOW)
-    every = (*made.routers, *made.pools, *(row for found in made.servers.values() for row in found))
+    every = (*made.routers, *made.pools, *(row for each in made.servers for row in server_rows(made, each)))
     assert all(row.text.isprintable() for row in every)
 
 
