@@ -153,6 +153,9 @@ def test_status_of_an_empty_bus_says_what_to_do(nats_server: NatsServer) -> None
         ["handover", "VI_1"],
         ["drain", "10.9.0.21:80"],
         ["vrrp", "show"],
+        ["table"],
+        ["plan"],
+        ["probe", "10.9.0.1:80"],
     ],
 )
 def test_without_a_bus_every_command_says_so_in_words(command: list[str], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.contract.test_ctl import connected, run, serve_all, write
 from tests.support.nats import NatsServer
 from tests.support.terminal import VIPBUS, Terminal
+from tests.support.waiting import eventually
 from tests.unit.ctl.documents import SERVERS, verdict
 from vipbus.bus import StateWriter
 from vipbus.contracts import HEALTH
@@ -107,6 +108,20 @@ def test_a_signal_gives_the_terminal_back(number: signal.Signals, tmp_path: Path
         os.kill(child, number)
         assert terminal.ended() == 0
         assert (tmp_path / "before").read_text() == (tmp_path / "after").read_text()
+
+
+def test_a_stop_gives_the_terminal_back_and_it_is_drawn_anew(tmp_path: Path) -> None:
+    with Terminal([VIPBUS, "top", "--state-dir", str(tmp_path)]) as terminal:
+        terminal.until(lambda text: "q quit" in text, "it is drawn")
+        terminal.send("\x1a")
+        terminal.until(lambda _: BACK in terminal.raw, "the screen is the one from before")
+        stat = Path(f"/proc/{terminal.pid}/stat")
+        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "it has stopped")
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.until(lambda _: b"q quit" in terminal.raw.partition(BACK)[2], "it is drawn again")
+        assert terminal.raw.count(ALTERNATE) == 2
+        terminal.send("q")
+        assert terminal.ended() == 0
 
 
 def test_without_a_terminal_it_says_what_to_use(tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ class Terminal:
         self._child.close(force=True)
 
     @property
+    def pid(self) -> int:
+        """The program's process."""
+        pid: int = self._child.pid
+        return pid
+
+    @property
     def text(self) -> str:
         """What is seen, without the blanks at the end of lines."""
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
