@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from config_service.load import load
-from config_service.problems import ConfigError
+from config_service.problems import ConfigError, Problem
+from vipbus.contracts.check_result import CheckResult, Found
 from vipbus.runtime.life import EXIT_USAGE
 
 
@@ -37,6 +38,7 @@ def check(arguments: Sequence[str]) -> int:
     instead.add_argument(
         "--print-entities", action="store_true", help="on success print what it says, as a JSON array"
     )
+    instead.add_argument("--json", action="store_true", help="print what was found as one JSON document")
     options = parser.parse_args(arguments)
     try:
         configuration = load(
@@ -44,6 +46,8 @@ def check(arguments: Sequence[str]) -> int:
         )
     except ConfigError as error:
         sys.stderr.write("\n".join(error.lines(excerpts=True)) + "\n")
+        if options.json:
+            _tell(CheckResult(accepted=False, errors=_found(error.problems)))
         return EXIT_USAGE
     for warning in configuration.warnings:
         sys.stderr.write(f"{warning.file}:{warning.line}: warning: {warning.text}\n")
@@ -51,7 +55,25 @@ def check(arguments: Sequence[str]) -> int:
         answer = configuration.router
     elif options.print_entities:
         answer = msgspec.json.encode(configuration.entities).decode()
+    elif options.json:
+        return _tell(
+            CheckResult(
+                accepted=True,
+                router=configuration.router,
+                summary=configuration.summary,
+                warnings=_found(configuration.warnings),
+            )
+        )
     else:
         answer = f"{configuration.source}: {configuration.summary}"
     sys.stdout.write(answer + "\n")
+    return 0
+
+
+def _found(problems: Iterable[Problem]) -> tuple[Found, ...]:
+    return tuple(msgspec.convert(each, Found, from_attributes=True) for each in problems)
+
+
+def _tell(result: CheckResult) -> int:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
     return 0

@@ -26,6 +26,7 @@ config = group(
         ("vipbus config check /etc/keepalived/keepalived.conf", ""),
         ("vipbus config check lb.conf --router lb1", "as lb1 would read it"),
         ("vipbus config check lb.conf -i backup", "with its lines for @backup"),
+        ("vipbus config check lb.conf --json | jq -r '.errors[].line'", ""),
     ),
     statuses={
         0: "FILE would be accepted",
@@ -40,15 +41,16 @@ config = group(
     help="What the conditions @ID and @^ID of the file are compared with (default: the host's name).",
 )
 @click.option("--docker", is_flag=True, help="Keep virtual servers whose real servers Docker's labels give.")
+@as_json("One CheckResult; errors are on stderr too.", "vipbus.contracts.check_result:CheckResult")
 @click.argument("file", metavar="FILE")
-def check(file: str, router: str | None, config_id: str | None, *, docker: bool) -> int:
+def check(file: str, router: str | None, config_id: str | None, *, docker: bool, as_json: bool) -> int:
     """Become config-service's check."""
     from ctl.children import python_module  # noqa: PLC0415
 
     named = ("--router", router) if router else ()
     named = (*named, *((f"--config-id={config_id}",) if config_id is not None else ()))
-    labelled = ("--docker",) if docker else ()
-    words = python_module("config_service", "check", file, *named, *labelled)
+    flags = (*(("--docker",) if docker else ()), *(("--json",) if as_json else ()))
+    words = python_module("config_service", "check", file, *named, *flags)
     sys.stdout.flush()
     os.execv(words[0], words)  # noqa: S606  # this process becomes the check
 

@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_exit_statuses_are_the_same_everywhere() -> None:
 def test_what_shows_or_changes_something_has_json() -> None:
     without = {path for path, command in commands(vipbus) if shape(command) is None}
     # a supervisor in the foreground, files that systemd reads, a script for a shell, a screen
-    assert without <= {"run", "install", "completion", "top", "config check", "config convert"}
+    assert without <= {"run", "install", "completion", "top", "config convert", "config schema"}
 
 
 def test_the_schema_is_one_and_knows_no_other_fields() -> None:
@@ -50,6 +51,28 @@ def test_the_schema_is_one_and_knows_no_other_fields() -> None:
     for wrong in ({**told, "more": 1}, {**told, "done": "yes"}, {"done": True}):
         with pytest.raises(jsonschema.ValidationError):
             as_documented("handover", json.dumps(copy.deepcopy(wrong)))
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "accepted"),
+    [
+        (
+            "virtual_server 10.9.0.1 80 {\nlb_algo rr\nlb_kind NAT\nreal_server 10.9.0.21 80 {\n}\n}\n",
+            0,
+            True,
+        ),
+        ("virtual_server 10.9.0.1 80 {\n    lb_algo nonsense\n}\nfoo\n", 2, False),
+    ],
+)
+def test_what_a_check_finds_is_as_documented(text: str, status: int, accepted: bool, tmp_path: Path) -> None:
+    file = tmp_path / "lb.conf"
+    file.write_text(text)
+    command = [sys.executable, "-m", "ctl", "config", "check", str(file), "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = as_documented("config check", told.stdout)
+    assert (told.returncode, found["accepted"], bool(found["errors"])) == (status, accepted, not accepted)
+    for error in found["errors"]:
+        assert f"{file}:{error['line']}" in told.stderr
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed (apt install mandoc)")
