@@ -151,6 +151,10 @@ requirements: $(VENV)/.installed ## Pin every dependency again, by hash and with
 	@$(BIN)/uv pip compile pyproject.toml --extra run --group dev $(COMPILE) -o requirements/dev.txt
 COMPILE := --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q
 
+.PHONY: schema
+schema: $(VENV)/.installed ## Write docs/vipbus.schema.json from the reader of vipbus.toml
+	$(BIN)/python -m config_service schema > docs/vipbus.schema.json
+
 .PHONY: asyncapi
 asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json and docs/events.md from the contracts
 	$(BIN)/python -m vipbus.contracts.asyncapi > docs/asyncapi.json

@@ -1,4 +1,4 @@
-"""``python -m config_service``: check a file, or serve the files of one or more routers."""
+"""``python -m config_service``: check or convert files, or serve those of one or more routers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the service, or ``check FILE``; return the exit status."""
+    """Run the service, or ``check``, ``convert`` or ``schema``; return the exit status."""
     if arguments[:1] == ["check"]:
         from config_service.check import check  # noqa: PLC0415  # a check needs no bus
 
         return check(arguments[1:])
+    if arguments[:1] == ["convert"]:
+        from config_service.convert import convert  # noqa: PLC0415
+
+        return convert(arguments[1:])
+    if arguments[:1] == ["schema"]:
+        from config_service.schema import schema  # noqa: PLC0415
+
+        return schema(arguments[1:])
     # a reload that comes before the first reading is done by it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from config_service.service import WAITS_FOR, ConfigService, source  # noqa: PLC0415

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from config_service.load import load
+from config_service.load import load, routers_of
 from config_service.problems import ConfigError, Problem
 from vipbus.contracts.check_result import CheckResult, Found
 from vipbus.runtime.life import EXIT_USAGE
@@ -19,7 +19,9 @@ def check(arguments: Sequence[str]) -> int:
     """Check a file: 0 and a summary on stdout, or 2 and on stderr each error with its place and line."""
     parser = argparse.ArgumentParser(prog="config-service check", description="Check a configuration file.")
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--router", metavar="NAME", help="the router it is for (default: what the file says)")
+    parser.add_argument(
+        "--router", metavar="NAME", help="the router it is for (default: all that the file names)"
+    )
     parser.add_argument(
         "-i",
         "--config-id",
@@ -40,33 +42,41 @@ def check(arguments: Sequence[str]) -> int:
     )
     instead.add_argument("--json", action="store_true", help="print what was found as one JSON document")
     options = parser.parse_args(arguments)
+    alone = options.router is not None or options.print_router or options.print_entities
     try:
-        configuration = load(
-            options.file, options.router, config_id=options.config_id, empty_pools=options.docker
-        )
+        routers: tuple[str | None, ...] = (options.router,)
+        if not alone:
+            routers = routers_of(options.file) or routers
+        found = [
+            load(options.file, router, config_id=options.config_id, empty_pools=options.docker)
+            for router in routers
+        ]
     except ConfigError as error:
         sys.stderr.write("\n".join(error.lines(excerpts=True)) + "\n")
         if options.json:
             _tell(CheckResult(accepted=False, errors=_found(error.problems)))
         return EXIT_USAGE
-    for warning in configuration.warnings:
+    # what routers share is told once
+    for warning in dict.fromkeys(warning for each in found for warning in each.warnings):
         sys.stderr.write(f"{warning.file}:{warning.line}: warning: {warning.text}\n")
-    if options.print_router:
-        answer = configuration.router
-    elif options.print_entities:
-        answer = msgspec.json.encode(configuration.entities).decode()
-    elif options.json:
+    if options.json:
         return _tell(
             CheckResult(
                 accepted=True,
-                router=configuration.router,
-                summary=configuration.summary,
-                warnings=_found(configuration.warnings),
+                router=", ".join(each.router for each in found),
+                summary="; ".join(dict.fromkeys(each.summary for each in found)),
+                warnings=_found(dict.fromkeys(warning for each in found for warning in each.warnings)),
             )
         )
-    else:
-        answer = f"{configuration.source}: {configuration.summary}"
-    sys.stdout.write(answer + "\n")
+    for configuration in found:
+        if options.print_router:
+            answer = configuration.router
+        elif options.print_entities:
+            answer = msgspec.json.encode(configuration.entities).decode()
+        else:
+            whose = f"{configuration.router}: " if len(found) > 1 else ""
+            answer = f"{configuration.source}: {whose}{configuration.summary}"
+        sys.stdout.write(answer + "\n")
     return 0
 
 

@@ -15,7 +15,7 @@ _WIDE: Final = 100
 _INDENT: Final = "    "
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)+)'|\"((?:[^\"\\]|\\.)+)\"")
 _CHARACTER: Final = re.compile(r"control character U\+([0-9A-F]{4})")
-_MAY_BE_SECRET: Final = re.compile(r"pass|secret|key|auth", re.IGNORECASE)
+MAY_BE_SECRET: Final = re.compile(r"pass|secret|key|auth", re.IGNORECASE)
 """Wider than what a message may not repeat: a line that is shown has words that nobody looked at."""
 _LINES_OF_A_BLOCK: Final = 16
 """How far above a line its block may begin when that is one with passwords in it."""
@@ -40,7 +40,7 @@ def _located(problem: Problem, lines: Sequence[str]) -> Problem:
     start, length = word_of(problem.text, line)
     if _is_secret(lines, problem.line):
         return msgspec.structs.replace(problem, column=start + 1)
-    return msgspec.structs.replace(problem, column=start + 1, excerpt=_excerpt(line, start, length))
+    return msgspec.structs.replace(problem, column=start + 1, excerpt=excerpt(line, start, length))
 
 
 def word_of(text: str, line: str) -> tuple[int, int]:
@@ -69,14 +69,15 @@ def _is_secret(lines: Sequence[str], number: int) -> bool:
     """Say whether a line may hold a password: by its own words, or as one of a block that has them."""
     for above in range(number - 1, max(-1, number - 1 - _LINES_OF_A_BLOCK), -1):
         line = lines[above]
-        if _MAY_BE_SECRET.search(line):
+        if MAY_BE_SECRET.search(line):
             return True
         if above != number - 1 and "}" in line:
             return False
     return False
 
 
-def _excerpt(line: str, start: int, length: int) -> tuple[str, ...]:
+def excerpt(line: str, start: int, length: int) -> tuple[str, ...]:
+    """Show a line, or the part of it around ``length`` characters from ``start`` on, and point to them."""
     begin = max(0, start - _WIDE // 2) if len(line) > _WIDE else 0
     shown = line[begin : begin + _WIDE]
     pointer = "^" * max(1, min(length, _WIDE - (start - begin)))

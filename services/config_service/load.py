@@ -16,7 +16,7 @@ from config_service.keepalived.compile import Configuration, compile_text, route
 from config_service.keepalived.expand import Machine
 from config_service.keepalived.iproute2 import Names
 from config_service.keepalived.outside import Outside
-from config_service.native.document import read
+from config_service.native.document import Around, read, routers
 from config_service.native.places import Places
 from config_service.problems import Problem, file_name
 from config_service.source import read_text
@@ -56,6 +56,15 @@ def load(
     return found(read_text(path))
 
 
+def routers_of(path: Path) -> tuple[str, ...]:
+    """Name the routers that a document of the native language is for; none: any, or it is of the other.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return routers(read_text(path), file_name(path)) if path.suffix == ".toml" else ()
+
+
 def load_encoded(
     path: Path,
     router: str | None,
@@ -88,9 +97,17 @@ def compiler(
     def native(text: str) -> Configuration:
         name = router_name(router, None, default_router())
         warnings: list[Problem] = []
+        around = Around(os.environ, path.parent)
         places = Places(text, file_name(path))
         entities = read(
-            text, file_name(path), name, secrets.reference, warnings, places=places, empty_pools=empty_pools
+            text,
+            file_name(path),
+            name,
+            secrets.reference,
+            warnings,
+            around=around,
+            places=places,
+            empty_pools=empty_pools,
         )
         found = Configuration(name, file_name(path), entities, tuple(warnings), where=places)
         return _with_remarks(found, judged_on)

@@ -133,7 +133,7 @@ class _Pools:
         return self._meant[name]
 
     def missing(self, name: str) -> str:
-        there = sorted({each.group or each.words for each in self._virtual})
+        there = sorted({each.name or each.group or each.words for each in self._virtual})
         more = f" and {len(there) - 3} more" if len(there) > 3 else ""
         what = f"there is {', '.join(there[:3])}{more}" if there else "there is none at all"
         return f"no virtual server is {quoted(name)}; {what}"

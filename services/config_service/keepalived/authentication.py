@@ -14,6 +14,8 @@ from vipbus.contracts import Hmac, HmacKey
 
 _PASSWORD: Final = 8
 """Bytes that count (RFC 2338 section 5.3.6)."""
+LONG: Final = f"is longer than {_PASSWORD} bytes; the others do not count"
+EMPTY: Final = f"the password is empty; write one of 1 to {_PASSWORD} bytes"
 _KEY: Final = range(32, 65)
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _LEAST_WINDOW: Final = 5.0
@@ -21,6 +23,11 @@ _AH: Final = (
     "AH is left out of vipbus on purpose: it is gone from VRRP since RFC 3768 and was never more than MD5; "
     "this instance runs without authentication, and its peers must, too; write auth_hmac, or auth_type PASS"
 )
+
+
+def too_long(password: str) -> bool:
+    """Say whether not all of a password counts."""
+    return len(password.encode()) > _PASSWORD
 
 
 class PasswordDraft(Draft):
@@ -53,13 +60,9 @@ def _auth_type(draft: PasswordDraft, statement: Statement, report: Report) -> No
 def _auth_pass(draft: PasswordDraft, statement: Statement, report: Report) -> None:
     draft.password = statement.arguments[0]
     if not draft.password:
-        raise RefusedError("the password is empty; write one of 1 to 8 bytes")
-    if len(draft.password.encode()) > _PASSWORD:
-        report.warning(
-            statement.file,
-            statement.line,
-            f"auth_pass is longer than {_PASSWORD} bytes; the others do not count",
-        )
+        raise RefusedError(EMPTY)
+    if too_long(draft.password):
+        report.warning(statement.file, statement.line, f"auth_pass {LONG}")
 
 
 AUTHENTICATION: Final = declare(
@@ -197,8 +200,15 @@ def _key_value(value: str, outside: Outside) -> str:
     Raises:
         RefusedError: it is none.
     """
-    if value.startswith("file:"):
-        value = outside.key_file(value.removeprefix("file:"))
+    return hmac_key(outside.key_file(value.removeprefix("file:")) if value.startswith("file:") else value)
+
+
+def hmac_key(value: str) -> str:
+    """Look at a key, text or ``hex:DIGITS``, and give it as it is kept.
+
+    Raises:
+        RefusedError: it is none.
+    """
     if value.startswith("hex:"):
         digits = value.removeprefix("hex:")
         if _HEXADECIMAL.fullmatch(digits) is None:

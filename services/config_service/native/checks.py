@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from config_service.keepalived import values
 from config_service.keepalived.checkers.dns import domain_name
-from config_service.native.forms import plain
-from config_service.native.overrides import Table
+from config_service.native.check_forms import as_written, plain
+from config_service.native.environment import as_number
+from config_service.native.misplaced import Misplaced, Table
 from config_service.native.values import endpoint
-from config_service.native.walk import Misplaced, convert
+from config_service.native.walk import convert
 from config_service.patterns import check_pattern
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import (
@@ -30,8 +31,6 @@ KINDS: Final[dict[str, type[Any]]] = {
     str(kind.__struct_config__.tag): kind for kind in typing.get_args(Check)
 }
 """By what stands after ``kind =``."""
-Warn = Callable[[str, str], None]
-"""Tells of something at a path that will do, but perhaps not as it is meant."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,17 @@ def read_check(table: Table, place: str, aim: Aim, settings: VrrpSettings) -> Ch
         raise Misplaced(
             f"{place}.kind" if word is not None else place, f"{said}; one of {' '.join(KINDS)}{advice}"
         )
-    own = plain({key: value for key, value in table.items() if key != "kind"}, kind, place)
+    try:
+        return _check(
+            {key: value for key, value in table.items() if key != "kind"}, kind, place, aim, settings
+        )
+    except Misplaced as error:
+        path = as_written(error.path, place, table, kind)
+        raise Misplaced(path, str(error), of_key=error.of_key) from None
+
+
+def _check(table: Table, kind: type[Any], place: str, aim: Aim, settings: VrrpSettings) -> Check:
+    own = plain(table, kind, place)
     whole = {**own, **_aimed(own, place, aim)}
     if "source" in whole:
         whole["source"] = _address(whole["source"], f"{place}.source")
@@ -78,7 +87,8 @@ def _aimed(table: Table, place: str, aim: Aim) -> Table:
         address = table["address"]
     if port is not None and "port" in table:
         raise Misplaced(f"{place}.port", "stands beside an address that has a port; remove one")
-    return {"address": address, "port": table.get("port", aim.port if port is None else port)}
+    at = as_number(table["port"]) if "port" in table else aim.port if port is None else port
+    return {"address": address, "port": at}
 
 
 def _address(value: Any, place: str) -> Any:

@@ -2,32 +2,36 @@
 
 ``[vrrp]``, ``[ipvs]`` and the arrays of tables ``vrrp_instance``, ``vrrp_sync_group``, ``vrrp_script``,
 ``track_file``, ``track_process``, ``virtual_server_group`` and ``virtual_server``. Their keys are the fields
-of the contracts, so there is one vocabulary. ``[router.NAME]`` says what one router has otherwise:
-``[router.NAME.vrrp]``, and ``[router.NAME.vrrp_instance.VI_1]`` with the keys that differ. A virtual server
-has the name that its table gives it, else its address as it is written, its group or its mark.
+of the contracts, so there is one vocabulary. ``[router.NAME]`` says what one router has otherwise
+(`config_service.native.overrides`).
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from config_service.cluster import Side, ties
-from config_service.keepalived.values import any_address
-from config_service.native.checks import Warn
-from config_service.native.groups import read_groups
+from config_service.keepalived.values import any_address, near
+from config_service.native import groups, servers
+from config_service.native.cluster import UNICAST, addresses
+from config_service.native.environment import hidden
+from config_service.native.instances import Reading, read_instance
 from config_service.native.ipvs import read_ipvs
-from config_service.native.lines import find
-from config_service.native.overrides import Overrides, Table
+from config_service.native.misplaced import Misplaced, Table
+from config_service.native.overrides import Overrides, Placed
 from config_service.native.places import Places
 from config_service.native.pool import Cluster, owners_of
-from config_service.native.servers import read_servers
-from config_service.native.values import virtual_address
-from config_service.native.walk import Misplaced, convert, table_of
-from config_service.problems import ConfigError, Problem, RefusedError, quoted
+from config_service.native.references import judge_names, with_verdicts
+from config_service.native.secrets import Reference, SecretReader
+from config_service.native.shown import Shown
+from config_service.native.walk import convert
+from config_service.problems import ConfigError, Problem, quoted
 from vipbus.contracts import (
     Entity,
     SyncGroup,
@@ -37,21 +41,31 @@ from vipbus.contracts import (
     VrrpInstance,
     VrrpScript,
     VrrpSettings,
-    name_token,
 )
-from vipbus.contracts.vrrp_checks import fault
 
-Reference = Callable[[str], str]
-"""Puts a secret aside and gives what stands for it on the bus."""
+_Made = TypeVar("_Made")
 
-_KINDS: Final[Mapping[str, type[msgspec.Struct]]] = {
+KINDS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "vrrp_instance": VrrpInstance,
     "vrrp_sync_group": SyncGroup,
     "vrrp_script": VrrpScript,
     "track_file": TrackFile,
     "track_process": TrackProcess,
 }
-_TOP: Final = (*_KINDS, "virtual_server_group", "virtual_server", "vrrp", "ipvs", "router")
+"""Arrays of tables that become an entity each."""
+TABLES: Final = (*KINDS, "virtual_server_group", "virtual_server", "vrrp", "ipvs", "router")
+"""All that a document is made of."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """The machine that a document is read on."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path = Path()
+    """Where the document is; files of secrets are looked for from there."""
+    secret_files: bool = True
+    """False: files of secrets are not opened."""
 
 
 def read(
@@ -61,6 +75,7 @@ def read(
     reference: Reference,
     warnings: list[Problem] | None = None,
     *,
+    around: Around | None = None,
     empty_pools: bool = False,
     places: Places | None = None,
 ) -> tuple[Entity, ...]:
@@ -71,176 +86,187 @@ def read(
     ``empty_pools``: a virtual server without real servers stays, for they come from elsewhere too.
 
     Raises:
-        ConfigError: it is refused; with the path of the key that is wrong.
+        ConfigError: it is refused; with the path of every key that is wrong, as far as could be read.
     """
+    around = around or Around()
+    shown = Shown(text, file)
+    document = _parsed(text, shown)
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError([Problem(file, _line(str(error)), f"this is no TOML: {error}")]) from None
-
-    try:
-        overrides = Overrides(document, router)
+        overrides = Overrides(document, router, around.environment)
     except Misplaced as error:
-        raise ConfigError([_problem(text, file, error.path, str(error))]) from None
-
-    def warn(path: str, said: str) -> None:
-        if warnings is not None:
-            warnings.append(_problem(text, file, overrides.origin(path), said))
-
+        raise ConfigError([shown.misplaced(error, error.path, str(error))]) from None
     places = places or Places(text, file)
     places.origin = overrides.origin
+    secrets = SecretReader(reference, around.directory, files=around.secret_files)
+    reader = _Reader(overrides, shown, secrets, places)
     try:
-        found = tuple(
-            _entities(
-                document, overrides, router, reference, warn=warn, places=places, empty_pools=empty_pools
-            )
-        )
-        for path, said in _ties(document, router, found):
-            warn(path, said)
+        found = tuple(reader.entities(document, empty_pools=empty_pools))
+        reader.compare(document, around)
     except Misplaced as error:
-        raise ConfigError([_problem(text, file, overrides.origin(error.path), str(error))]) from None
-    return found
+        reader.refuse(error)
+        raise ConfigError(reader.problems) from None
+    else:
+        return found
+    finally:
+        if warnings is not None:
+            warnings += reader.warnings
 
 
-def _problem(text: str, file: str, path: str, said: str) -> Problem:
-    return Problem(file, find(text, path), f"{path}: {said}")
+def routers(text: str, file: str) -> tuple[str, ...]:
+    """Name the routers that a document is for; none: it is for any.
+
+    Raises:
+        ConfigError: it is no TOML.
+    """
+    found = _parsed(text, Shown(text, file)).get("router", {})
+    return tuple(found) if isinstance(found, dict) else ()
 
 
-def _entities(
-    document: Table,
-    overrides: Overrides,
-    router: str,
-    reference: Reference,
-    *,
-    warn: Warn,
-    places: Places,
-    empty_pools: bool,
-) -> list[Entity]:
-    for key in document:
-        if key not in _TOP:
-            raise Misplaced(key, f"unknown table {quoted(key)}; known are {' '.join(_TOP)}")
-    whose = {"router": router}
-    settings: VrrpSettings = convert(overrides.table("vrrp"), VrrpSettings, "vrrp", given=whose)
-    found: list[VrrpEntity] = [settings]
-    for kind, struct in _KINDS.items():
-        for number, table in enumerate(overrides.tables(kind, _name)):
-            place = f"{kind}[{number}]"
-            whole = _instance(table, place, reference) if struct is VrrpInstance else table
-            found.append(convert(whole, struct, place, given=whose))
-            places.note(found[-1], place)
-    ipvs = overrides.table("ipvs")
-    groups = overrides.tables("virtual_server_group", _name)
-    servers = overrides.tables("virtual_server", _name_or_address)
-    overrides.finish()
-    instances = [each for each in found if isinstance(each, VrrpInstance)]
-    _refuse_doubles(found)
-    _refuse_unusable(instances)
-    _refuse_claims(instances)
-    owners = owners_of(instances)
-    cluster = Cluster(
-        router, owners, settings, read_groups(groups), warn, places.note, empty_pools=empty_pools
-    )
-    entries = read_servers(servers, cluster)
-    of_table = read_ipvs(ipvs, router, instances, settings) if ipvs or entries else None
-    return [*found, *((of_table,) if of_table is not None else ()), *entries]
-
-
-def _name(table: Table) -> str:
-    return str(table.get("name"))
-
-
-def _name_or_address(table: Table) -> str:
-    """Give the name that a router's own table goes by: of a group or a mark where it is one."""
-    return str(next((table[key] for key in ("name", "address", "group", "mark") if key in table), None))
-
-
-def _instance(table: Table, place: str, reference: Reference) -> Table:
-    """Read what an instance's table may say shorter than the contract: addresses as text, secrets as such."""
-    whole = dict(table)
-    dev = str(whole.get("interface", ""))
-    for key in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
-        addresses = whole.get(key)
-        if isinstance(addresses, list):
-            whole[key] = [_address(each, dev, f"{place}.{key}[{at}]") for at, each in enumerate(addresses)]
-    addresses = whole.get("virtual_ipaddress")
-    if isinstance(addresses, list) and any(
-        ":" in str(each.get("address")) for each in addresses if isinstance(each, dict)
-    ):
-        whole.setdefault("family", 6)
-        whole.setdefault("version", 3)
-    if isinstance(whole.get("auth_pass"), str):
-        whole["auth_pass"] = reference(whole["auth_pass"])
-    hmac = whole.get("hmac")
-    if isinstance(hmac, dict) and isinstance(hmac.get("keys"), list):
-        keys = [
-            {**key, "secret": reference(key["secret"])}
-            if isinstance(key, dict) and isinstance(key.get("secret"), str)
-            else key
-            for key in hmac["keys"]
-        ]
-        whole["hmac"] = {**hmac, "keys": keys}
-    return whole
-
-
-def _address(value: Any, dev: str, place: str) -> Any:
-    if isinstance(value, dict):
-        return {"dev": dev, **value}
-    if not isinstance(value, str):
-        return value
+def _parsed(text: str, shown: Shown) -> Table:
     try:
-        return virtual_address(value, dev)
-    except RefusedError as error:
-        raise Misplaced(place, str(error)) from None
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError([shown.no_toml(str(error))]) from None
 
 
-def _refuse_unusable(instances: list[VrrpInstance]) -> None:
-    for number, instance in enumerate(instances):
-        if (found := fault(instance, instances[:number])) is not None:
-            raise Misplaced(f"vrrp_instance[{number}].{found.field}", found.text)
+class _Reader:
+    """Reads one router's view of a document, and collects what is wrong with it."""
+
+    def __init__(self, overrides: Overrides, shown: Shown, secrets: SecretReader, places: Places) -> None:
+        self._overrides = overrides
+        self._shown = shown
+        self._secrets = secrets
+        self._places = places
+        self._instances: dict[str, VrrpInstance] = {}
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def entities(self, document: Table, *, empty_pools: bool) -> list[Entity]:
+        """Read all of it.
+
+        Raises:
+            Misplaced: something is refused; more of that may be in ``problems``.
+        """
+        for key in document:
+            if key not in TABLES:
+                said = near(key, TABLES) or f"; known are {' '.join(TABLES)}"
+                self.refuse(Misplaced(key, f"unknown table {quoted(key)}{said}", of_key=True))
+        overrides, whose = self._overrides, {"router": self._overrides.router}
+        for router in overrides.routers:
+            addresses(overrides, router)
+        of_router = overrides.table("vrrp")
+        settings: VrrpSettings = convert(of_router, VrrpSettings, "vrrp", given=whose)
+        found: dict[str, VrrpEntity] = {}
+        reading = Reading(overrides, self._secrets, self._warn)
+        for kind, struct in KINDS.items():
+
+            def read_one(placed: Placed, struct: type[msgspec.Struct] = struct) -> Any:
+                if struct is VrrpInstance:
+                    return read_instance(placed, reading)
+                return convert(placed.table, struct, placed.place, given=whose)
+
+            keys = [key for key in struct.__struct_fields__ if key != "router"]
+            tables = overrides.tables(kind, _name, [*keys, UNICAST] if struct is VrrpInstance else keys)
+            found.update(self._each(tables, read_one))
+        ipvs = overrides.table("ipvs")
+        of_groups = groups.read_groups(overrides.tables("virtual_server_group", _name, groups.KEYS))
+        of_servers = overrides.tables("virtual_server", servers.names_of, servers.KEYS)
+        overrides.finish()
+        self._stop()
+        judge_names({"vrrp": settings, **found}, self._warn)
+        self._instances = {place: each for place, each in found.items() if isinstance(each, VrrpInstance)}
+        for place, each in self._instances.items():
+            self._places.note(each, place)
+        _refuse_claims(self._instances)
+        instances = list(self._instances.values())
+        cluster = Cluster(
+            overrides.router,
+            owners_of(instances),
+            settings,
+            of_groups,
+            self._warn,
+            self._places.note,
+            empty_pools=empty_pools,
+        )
+        reader = servers.ServerReader(cluster)
+        entries = [each for _, made in self._each(of_servers, reader.read) for each in made]
+        self._stop()
+        reader.finish()
+        of_table = read_ipvs(ipvs, overrides.router, instances, settings) if ipvs or entries else None
+        if not instances and not entries:
+            # taken at its word, it would end every service of this router
+            raise Misplaced(
+                f"router.{overrides.router}",
+                f"there is no vrrp_instance and no virtual_server with a pool for {overrides.router}; was "
+                "the file cut off?",
+            )
+        # as keepalived.conf has it: without an instance there is nothing that they would hold for
+        first = [settings] if of_router or instances else []
+        rest = with_verdicts(found, entries)
+        return [*first, *rest, *((of_table,) if of_table is not None else ()), *entries]
+
+    def compare(self, document: Table, around: Around) -> None:
+        """Warn where another router of the document has the priority of this one."""
+        own = Side(self._overrides.router, list(self._instances.values()))
+        paths = {instance.name: f"{place}.priority" for place, instance in self._instances.items()}
+        for other in self._overrides.routers:
+            if other == own.router:
+                continue
+            try:
+                overrides = Overrides(document, other, around.environment)
+                reading = Reading(
+                    overrides, SecretReader(str, Path(), files=False), lambda _path, _said: None
+                )
+                keys = [*(key for key in VrrpInstance.__struct_fields__ if key != "router"), UNICAST]
+                tables = overrides.tables("vrrp_instance", _name, keys)
+                theirs = [read_instance(placed, reading) for placed in tables]
+            except Misplaced:
+                continue  # that router's own reading says so
+            for tie in ties([Side(other, theirs), own]):
+                self._warn(paths[tie.instance.name], tie.text)
+
+    def refuse(self, error: Misplaced) -> None:
+        """Note a refusal."""
+        path = self._overrides.origin(error.path)
+        self.problems.append(self._shown.misplaced(error, path, self._without_variables(str(error))))
+
+    def _each(self, tables: Iterable[Placed], read_one: Callable[[Placed], _Made]) -> list[tuple[str, _Made]]:
+        made: list[tuple[str, _Made]] = []
+        for placed in tables:
+            try:
+                made.append((placed.place, read_one(placed)))
+            except Misplaced as error:
+                self.refuse(error)
+        return made
+
+    def _stop(self) -> None:
+        """End the reading here if anything was wrong: whatever else could be said might follow from it."""
+        if self.problems:
+            raise ConfigError(self.problems)
+
+    def _warn(self, path: str, said: str) -> None:
+        origin = self._overrides.origin(path)
+        self.warnings.append(self._shown.problem(origin, self._without_variables(said)))
+
+    def _without_variables(self, said: str) -> str:
+        return hidden(said, list(self._overrides.values))
 
 
-def _refuse_claims(instances: list[VrrpInstance]) -> None:
+def _name(table: Table) -> tuple[str, ...]:
+    return (str(table.get("name")),)
+
+
+def _refuse_claims(instances: Mapping[str, VrrpInstance]) -> None:
     """Refuse an address that is claimed twice; a link-local one may be there once an interface."""
     claimed: dict[tuple[str, str], str] = {}
-    for number, instance in enumerate(instances):
+    for place, instance in instances.items():
         for key in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
             for each in getattr(instance, key):
                 address = any_address(each.address).text
                 local = each.dev if address.startswith("fe80:") else ""
                 if (address, local) in claimed:
                     raise Misplaced(
-                        f"vrrp_instance[{number}].{key}",
+                        f"{place}.{key}",
                         f"{address} is already an address of {claimed[address, local]}; remove one",
                     )
                 claimed[address, local] = instance.name
-
-
-def _ties(document: Table, router: str, found: Sequence[Entity]) -> Iterator[tuple[str, str]]:
-    """Find routers of the document that have the priority of this one."""
-    own = Side(router, [each for each in found if isinstance(each, VrrpInstance)])
-    paths = {instance.name: f"vrrp_instance[{at}].priority" for at, instance in enumerate(own.instances)}
-    for other in table_of(document.get("router", {}), "router"):
-        if other == router:
-            continue
-        try:
-            tables = Overrides(document, other).tables("vrrp_instance", _name)
-            wholes = [_instance(table, "vrrp_instance", str) for table in tables]
-            theirs = [convert(whole, VrrpInstance, "", given={"router": other}) for whole in wholes]
-        except Misplaced:
-            continue  # that router's own reading says so
-        for tie in ties([Side(other, theirs), own]):
-            yield paths[tie.instance.name], tie.text
-
-
-def _refuse_doubles(entities: list[VrrpEntity]) -> None:
-    seen: dict[str, VrrpEntity] = {}
-    for entity in entities:
-        other = seen.setdefault(entity.key, entity)
-        if other is not entity and not isinstance(entity, VrrpSettings):
-            raise Misplaced(entity.name, f"there are two of the name {name_token(entity.name)}; rename one")
-
-
-def _line(text: str) -> int:
-    _, _, rest = text.partition("line ")
-    digits = rest.split(",")[0].split(")")[0].strip()
-    return int(digits) if digits.isdigit() else 1

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from config_service.keepalived.values import any_address
 from config_service.keepalived.values import port as port_number
 from config_service.keepalived.virtual_groups import MOST, address_range
-from config_service.native.overrides import Table
+from config_service.native.environment import as_number
+from config_service.native.misplaced import Misplaced, Table
+from config_service.native.network_forms import unknown_key
+from config_service.native.overrides import Placed
 from config_service.native.values import split_port
-from config_service.native.walk import Misplaced
 from config_service.problems import RefusedError, quoted
 
-_KEYS: Final = ("name", "addresses", "port", "marks")
+KEYS: Final = ("name", "addresses", "port", "marks")
+MARK_KEYS: Final = ("mark", "family")
 
 
 class Place(NamedTuple):
@@ -31,18 +34,17 @@ class Place(NamedTuple):
         return (self.family, self.port, bool(self.mark))
 
 
-def read_groups(tables: list[Table]) -> Mapping[str, tuple[Place, ...]]:
+def read_groups(tables: Iterable[Placed]) -> Mapping[str, tuple[Place, ...]]:
     """Read the groups, by name.
 
     Raises:
         Misplaced: something is refused.
     """
     found: dict[str, tuple[Place, ...]] = {}
-    for number, table in enumerate(tables):
-        path = f"virtual_server_group[{number}]"
+    for path, table in tables:
         for key in table:
-            if key not in _KEYS:
-                raise Misplaced(f"{path}.{key}", f"unknown key {quoted(key)}; known are {' '.join(_KEYS)}")
+            if key not in KEYS:
+                raise unknown_key(key, KEYS, f"{path}.{key}")
         name = table.get("name")
         if not isinstance(name, str) or not name:
             raise Misplaced(path, 'there is no name; write name = "web"')
@@ -56,7 +58,7 @@ def read_groups(tables: list[Table]) -> Mapping[str, tuple[Place, ...]]:
 
 def _places(table: Table, path: str) -> Iterator[Place]:
     count = 0
-    default = table.get("port", 0)
+    default = as_number(table.get("port", 0))
     check_port(default, f"{path}.port")
     for at, text in enumerate(_array(table, "addresses", path)):
         place = f"{path}.addresses[{at}]"
@@ -108,9 +110,10 @@ def read_mark(value: Any, path: str) -> Place:
     family: Any = 4
     if isinstance(value, dict):
         for key in value:
-            if key not in ("mark", "family"):
-                raise Misplaced(path, f"unknown key {quoted(key)}; known are mark family")
-        value, family = value.get("mark"), value.get("family", 4)
+            if key not in MARK_KEYS:
+                raise unknown_key(key, MARK_KEYS, f"{path}.{key}")
+        value, family = value.get("mark"), as_number(value.get("family", 4))
+    value = as_number(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**32:
         raise Misplaced(path, "is no firewall mark; write a number from 1 to 4294967295")
     if family not in (4, 6) or isinstance(family, bool):

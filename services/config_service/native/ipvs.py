@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 
 from config_service.keepalived.values import any_address, interface, is_multicast, missing
-from config_service.native.forms import program_form
-from config_service.native.overrides import Table
-from config_service.native.table_forms import whole_seconds
-from config_service.native.walk import Misplaced, convert, table_of
+from config_service.native.misplaced import Misplaced, Table, table_of
+from config_service.native.walk import convert
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import IpvsSettings, SyncDaemon, Sysctl, VrrpInstance, VrrpSettings
 
@@ -32,19 +30,8 @@ def read_ipvs(
     }
     if "sysctls" in whole:
         raise Misplaced("ipvs.sysctls", "is written [ipvs.sysctl], a line for each")
-    if isinstance(whole.get("notify_fifo"), str):
-        whole["notify_fifo"] = {"path": whole["notify_fifo"]}
-    if isinstance(whole.get("notify_fifo"), dict):
-        whole["notify_fifo"] = _fifo(whole["notify_fifo"])
-    if isinstance(whole.get("timeouts"), dict):
-        whole["timeouts"] = {
-            key: whole_seconds(value, f"ipvs.timeouts.{key}") if isinstance(value, str) else value
-            for key, value in whole["timeouts"].items()
-        }
     sysctls = tuple(_sysctls(table_of(whole.pop("sysctl", {}), "ipvs.sysctl"), ""))
     daemon = whole.get("sync_daemon")
-    if isinstance(daemon, str):
-        whole["sync_daemon"] = daemon = {"interface": daemon}
     found: IpvsSettings = convert(whole, IpvsSettings, "ipvs", given={"router": router})
     if found.sync_daemon is not None:
         said = daemon if isinstance(daemon, dict) else {}
@@ -53,12 +40,6 @@ def read_ipvs(
         )
     found = msgspec.structs.replace(found, sysctls=sysctls)
     return found if found != IpvsSettings(router=router) else None
-
-
-def _fifo(table: Table) -> Table:
-    if "script" in table:
-        return {**table, "script": program_form(table["script"], "ipvs.notify_fifo.script")}
-    return table
 
 
 def _sync_daemon(daemon: SyncDaemon, instances: Sequence[VrrpInstance], *, given_id: bool) -> SyncDaemon:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from config_service.advice import Fields, Place
-from config_service.native.lines import find
+from config_service.native.positions import Positions
 from vipbus.contracts import Entity, RealServer, VirtualServer, VrrpInstance
 
+_CHECKS_AT_MOST: Final = 16
+"""Of one real server, that are looked through for the place of a remark."""
 _OF_CHECKS: Final = ("interval", "timeout", "retry", "delay_before_retry")
 
 
@@ -19,6 +21,7 @@ class Places:
     def __init__(self, text: str, file: str) -> None:
         self._text = text
         self._file = file
+        self._positions: Positions | None = None
         self._paths: dict[tuple[str, ...], str] = {}
         self.origin: Callable[[str], str] = str
         """Says where a key stands that may be the router's own word."""
@@ -29,14 +32,16 @@ class Places:
 
     def __call__(self, entity: Entity, fields: Fields) -> Place:
         """Find the first of an entity's fields that is given; where none is, what they stand in."""
+        positions = self._positions = self._positions or Positions(self._text)
         path = self._paths.get(_identity(entity), "")
         for field in fields:
             inner = f"check.{field}" if field in _OF_CHECKS else field
             for wanted in (f"{path}.{inner}", _outer(f"{path}.{inner}")):
-                line = find(self._text, self.origin(wanted))
-                if re.search(rf"\b{field}\b", self._text.splitlines()[line - 1]):
-                    return Place(self._file, line, wanted)
-        return Place(self._file, find(self._text, path), path)
+                for written in _written(wanted):
+                    said = self.origin(written)
+                    if said in positions.entries:
+                        return Place(self._file, positions.position(said).line, wanted)
+        return Place(self._file, positions.position(path).line, path)
 
 
 def _identity(entity: Entity) -> tuple[str, ...]:
@@ -45,6 +50,13 @@ def _identity(entity: Entity) -> tuple[str, ...]:
     if isinstance(entity, RealServer):
         return ("real_server", entity.virtual_server, entity.id)
     return ("vrrp_instance", entity.name) if isinstance(entity, VrrpInstance) else ()
+
+
+def _written(path: str) -> tuple[str, ...]:
+    """Give the paths that a field may have in the document: checks are an array."""
+    if ".check." not in path:
+        return (path,)
+    return tuple(path.replace(".check.", f".check[{number}].") for number in range(_CHECKS_AT_MOST))
 
 
 def _outer(path: str) -> str:

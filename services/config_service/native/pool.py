@@ -10,12 +10,14 @@ from typing import Any, Final
 import msgspec
 
 from config_service.keepalived.values import any_address
-from config_service.native.checks import Aim, Warn, read_check
+from config_service.native.checks import Aim, read_check
+from config_service.native.environment import as_number
 from config_service.native.groups import Place
-from config_service.native.overrides import Table
+from config_service.native.misplaced import Misplaced, Table, tables_of
+from config_service.native.secrets import Warn
 from config_service.native.table_forms import plain_server
-from config_service.native.values import duration, endpoint
-from config_service.native.walk import Misplaced, convert, table_of, tables_of
+from config_service.native.values import endpoint
+from config_service.native.walk import convert
 from config_service.pools import CHECK_EVERY, KEEPS_PORT, NOWHERE, Finding, family_of
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import (
@@ -31,6 +33,8 @@ from vipbus.contracts import (
     VrrpSettings,
 )
 
+HIDDEN: Final = ("router", "virtual_server", "checks", "origin")
+"""Fields that no document says."""
 _WITHOUT_PORT: Final = (PingCheck, ScriptCheck, FileCheck)
 
 
@@ -81,7 +85,6 @@ class Pool:
         address, port = where_it_is(whole, place, virtual.port)
         whole.update(address=address, port=port)
         where = {key: place if key in table else self._place for key in whole}
-        _damping(whole, where.get("damping", place))
         aim = Aim(address, port)
         checks: list[Check] = [
             self._check(each, f"{at}.check[{number}]", aim)
@@ -106,7 +109,6 @@ class Pool:
         virtual, place = self._virtual, self._place
         whole = plain_server(self._of_all, place)
         nowhere = NOWHERE[family_of(virtual)]
-        _damping(whole, place)
         checks = [
             read_check(each, f"{place}.check[{number}]", Aim(nowhere, 0), self._cluster.settings)
             for number, each in enumerate(self._checks)
@@ -195,7 +197,7 @@ def where_it_is(table: Table, place: str, default: int | None) -> tuple[str, Any
     except RefusedError as error:
         raise Misplaced(f"{place}.address", str(error)) from None
     if port is None:
-        port = table.get("port", default)
+        port = as_number(table.get("port", default))
         if port is None:
             raise Misplaced(
                 f"{place}.address", 'there is no port; write address = "10.0.0.1:80", or port = 80'
@@ -203,17 +205,3 @@ def where_it_is(table: Table, place: str, default: int | None) -> tuple[str, Any
     elif "port" in table:
         raise Misplaced(f"{place}.port", "stands beside an address that has a port; remove one")
     return address, port
-
-
-def _damping(table: Table, place: str) -> None:
-    damping = table.get("damping")
-    if isinstance(damping, bool):
-        table["damping"] = {} if damping else None
-    elif damping is not None:
-        whole = table_of(damping, f"{place}.damping")
-        if isinstance(whole.get("half_life"), str):
-            try:
-                whole["half_life"] = duration(whole["half_life"])
-            except RefusedError as error:
-                raise Misplaced(f"{place}.damping.half_life", str(error)) from None
-        table["damping"] = whole

@@ -9,17 +9,19 @@ from typing import Any, Final
 import msgspec
 
 from config_service.keepalived.values import missing
+from config_service.native.environment import as_number
 from config_service.native.groups import Place, check_port, read_mark
-from config_service.native.overrides import Table
+from config_service.native.misplaced import Misplaced, Table, tables_of
+from config_service.native.overrides import Placed
 from config_service.native.pool import Cluster, Pool, fits, where_it_is
 from config_service.native.table_forms import plain_server
-from config_service.native.walk import Misplaced, convert, tables_of
+from config_service.native.walk import convert
 from config_service.pools import findings
 from config_service.problems import quoted
-from vipbus.contracts import RealServer, SorryServer, VirtualServer
+from vipbus.contracts import RealServer, SorryServer, Tunnel, VirtualServer, name_token, virtual_server_words
 
-_DEFAULTS: Final = {"protocol": "TCP", "scheduler": "wlc", "forwarding": "NAT"}
-_OF_ALL: Final = (
+DEFAULTS: Final = {"protocol": "TCP", "scheduler": "wlc", "forwarding": "NAT"}
+OF_ALL: Final = (
     "alpha",
     "vantages",
     "damping",
@@ -36,38 +38,83 @@ _OF_ALL: Final = (
 _MOST: Final = 200_000
 """Real servers that the places of a group may have in all."""
 
+HIDDEN: Final = ("router", "template")
+"""Fields that no document says."""
+KEYS: Final = (
+    *(key for key in VirtualServer.__struct_fields__ if key not in HIDDEN),
+    *OF_ALL,
+    "check",
+    "real_server",
+)
+"""All that stands in its table."""
+
 Made = tuple[VirtualServer, list[RealServer]]
 
 
-def read_servers(tables: list[Table], cluster: Cluster) -> list[VirtualServer | RealServer]:
-    """Read the virtual servers, each followed by its real servers.
+def names_of(table: Table) -> tuple[str, ...]:
+    """Give what a router's own table may call a virtual server.
 
-    Raises:
-        Misplaced: something is refused.
+    Its name; without one its group, its mark as ``FWM 7`` or 7, or its address as it is written, with its
+    port, and with port and protocol: ``192.0.2.1:80 TCP``.
     """
-    found: list[VirtualServer | RealServer] = []
-    seen: dict[str, str] = {}
-    used: set[str] = set()
-    for number, table in enumerate(tables):
-        place = f"virtual_server[{number}]"
-        used.add(str(table.get("group")))
-        for virtual, reals in _virtual_servers(table, place, cluster):
-            if virtual.id in seen:
-                raise Misplaced(place, f"{virtual.id} is {seen[virtual.id]} already; remove one")
-            seen[virtual.id] = place
-            cluster.note(virtual, place)
+    if "name" in table:
+        return (str(table["name"]),)
+    protocol = str(table.get("protocol", DEFAULTS["protocol"]))
+    if "group" in table:
+        return str(table["group"]), f"{table['group']} {protocol}"
+    if "mark" in table:
+        words = virtual_server_words("", 0, "", 1, 6 if table.get("family") == 6 else 4)
+        return str(table["mark"]), words.replace("1", str(table["mark"]), 1)
+    said = str(table.get("address"))
+    whole = said
+    if "port" in table:
+        whole = f"[{said}]:{table['port']}" if ":" in said else f"{said}:{table['port']}"
+    return tuple(dict.fromkeys((said, whole, f"{whole} {protocol}")))
+
+
+class ServerReader:
+    """Reads the virtual servers of a document one by one."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._seen: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._used: set[str] = set()
+
+    def read(self, placed: Placed) -> list[VirtualServer | RealServer]:
+        """Read one table: each virtual server that it stands for is followed by its real servers.
+
+        Raises:
+            Misplaced: something is refused.
+        """
+        place, table = placed
+        self._used.add(str(table.get("group")))
+        found: list[VirtualServer | RealServer] = []
+        for virtual, reals in _virtual_servers(table, place, self._cluster):
+            if self._seen.setdefault(virtual.id, place) != place or virtual in found:
+                raise Misplaced(place, f"{virtual.id} is {self._seen[virtual.id]} already; remove one")
+            if virtual.name and self._names.setdefault(name_token(virtual.name), place) != place:
+                raise Misplaced(
+                    f"{place}.name", f"there are two of the name {name_token(virtual.name)}; rename one"
+                )
+            self._cluster.note(virtual, place)
             for at, real in enumerate(reals):
-                cluster.note(real, f"{place}.real_server[{at}]")
+                self._cluster.note(real, f"{place}.real_server[{at}]")
             found += [virtual, *reals]
-    for number, name in enumerate(cluster.groups):
-        if name not in used:
-            cluster.warn(f"virtual_server_group[{number}]", "no virtual_server has it, and it is left out")
-    return found
+        return found
+
+    def finish(self) -> None:
+        """Warn of what nothing here has used."""
+        for number, name in enumerate(self._cluster.groups):
+            if name not in self._used:
+                self._cluster.warn(
+                    f"virtual_server_group[{number}]", "no virtual_server has it, and it is left out"
+                )
 
 
 def _virtual_servers(table: Table, place: str, cluster: Cluster) -> list[Made]:
     """Read one table, which is a virtual server for each place of its group; none without a real server."""
-    whole = {**_DEFAULTS, **table}
+    whole = {**DEFAULTS, **table}
     servers = tables_of(whole.pop("real_server", []), f"{place}.real_server")
     places = _places(whole, place, cluster)
     if len(places) * len(servers) > _MOST:
@@ -116,6 +163,7 @@ def _places(whole: Table, place: str, cluster: Cluster) -> Sequence[Place]:
         return [read_mark(mark, f"{place}.mark")]
     _refuse(whole, place, ("family",), "an address says it itself")
     address, port = where_it_is(whole, place, None)
+    port = as_number(port)
     check_port(port, f"{place}.port")
     return [Place(address, port, family=6 if ":" in address else 4)]
 
@@ -130,8 +178,7 @@ def _read(whole: Table, servers: list[Table], place: str, where: Place, cluster:
     """Read a table for one place."""
     table = plain_server(whole, place)
     checks = tables_of(table.pop("check", []), f"{place}.check")
-    of_all: Table = {key: table.pop(key) for key in _OF_ALL if key in table}
-    table.pop("name", None)  # for overrides alone
+    of_all: Table = {key: table.pop(key) for key in OF_ALL if key in table}
     if where.mark:
         table.update(mark=where.mark, family=where.family)
         table.pop("ha_suspend", None)
@@ -169,8 +216,8 @@ def _placed(made: Made, where: Place, whole: Table, cluster: Cluster) -> Made:
     """Put a virtual server with its pool to one place."""
     virtual, reals = made
     if where.mark:
-        # whatever the roles: a mark says nothing of whose address the packet was for
-        virtual = msgspec.structs.replace(virtual, mark=where.mark)
+        # whatever the roles and the protocol: a mark says nothing of what the packet was for
+        virtual = msgspec.structs.replace(virtual, mark=where.mark, protocol="TCP")
     else:
         owner = whole.get("instance", cluster.owners.get(where.address))
         virtual = msgspec.structs.replace(virtual, address=where.address, port=where.port, instance=owner)
@@ -198,4 +245,5 @@ def _sorry_server(said: Any, virtual: VirtualServer, place: str) -> SorryServer:
         whole["tunnel"] = msgspec.to_builtins(virtual.tunnel)
     sorry: SorryServer = convert({**whole, "address": address, "port": port}, SorryServer, path)
     fits(sorry.forwarding, (virtual.port, sorry.port), path)
-    return sorry
+    # said where the pool's is another: what it says is what is so anyway
+    return msgspec.structs.replace(sorry, tunnel=None) if sorry.tunnel == Tunnel() else sorry

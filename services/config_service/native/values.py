@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from config_service.keepalived.values import address
 from config_service.keepalived.values import port as port_number
 from config_service.problems import RefusedError, quoted
 
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(us|ms|s|m|h|d)")
+DURATION: Final = r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(us|ms|s|m|h|d)"
+PERCENT: Final = r"(100|[0-9]{1,2}|0[0-9]{2})\s*%?"
+_DURATION: Final = re.compile(DURATION)
+_PERCENT: Final = re.compile(PERCENT)
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -27,17 +30,16 @@ def duration(text: str) -> float:
     return round(float(found[1]) * _UNITS[found[2]], 6)
 
 
-def virtual_address(text: str, dev: str) -> dict[str, Any]:
-    """Read ``10.0.0.100/24`` or ``fd00::1/64``; without a length it is the host's own.
+def whole_seconds(text: str) -> int:
+    """Read a duration that the kernel takes in whole seconds.
 
     Raises:
-        RefusedError: the length is no number.
+        RefusedError: it is none.
     """
-    address, slash, length = text.partition("/")
-    whole = "128" if ":" in address else "32"
-    if not (length or whole).isascii() or not (length or whole).isdigit() or (slash and not length):
-        raise RefusedError(f"{quoted(text)} is no address; write ADDRESS/LENGTH")
-    return {"address": address, "prefix": int(length or whole), "dev": dev}
+    seconds = duration(text)
+    if seconds != int(seconds):
+        raise RefusedError(f"{quoted(text)} is not in whole seconds; round it")
+    return int(seconds)
 
 
 def percent(value: object) -> object:
@@ -48,10 +50,10 @@ def percent(value: object) -> object:
     """
     if not isinstance(value, str):
         return value
-    digits = value.strip().removesuffix("%").rstrip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 3 and int(digits) <= 100):
+    found = _PERCENT.fullmatch(value.strip())
+    if found is None:
         raise RefusedError(f'{quoted(value)} is no share; write one like "30%"')
-    return int(digits)
+    return int(found[1])
 
 
 def endpoint(text: str) -> tuple[str, int | None]:

@@ -1,12 +1,11 @@
 """Compare a table of a TOML document with the struct that it is to become.
 
-Every key must be a field; durations written with a unit become seconds. Whatever else is wrong msgspec says
-when it converts, with the path.
+Every key must be a field; what has a short form is turned into the contract's own, in the tables inside it
+too. Whatever else is wrong msgspec says when it converts, with the path.
 """
 
 from __future__ import annotations
 
-import re
 import types
 import typing
 from collections.abc import Collection, Mapping
@@ -15,44 +14,13 @@ from typing import Any, Final
 
 import msgspec
 
-from config_service.keepalived.values import near
-from config_service.native.values import duration
-from config_service.problems import RefusedError, quoted
+from config_service.native.environment import FromEnvironment, as_number
+from config_service.native.forms import BY_FIELD, BY_TYPE, duration_form
+from config_service.native.misplaced import Misplaced
+from config_service.native.network_forms import unknown_key
 from vipbus.contracts.limits import Seconds
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-_NUMBER: Final = re.compile(r"\[\d+\]")
-
-
-class Misplaced(RefusedError):  # noqa: N818  # it is a refusal with a place
-    """A refusal, and the path of the key that it is about."""
-
-    def __init__(self, path: str, text: str) -> None:
-        super().__init__(text)
-        self.path = path
-
-
-def table_of(value: Any, path: str) -> dict[str, Any]:
-    """Give a copy of a table.
-
-    Raises:
-        Misplaced: it is none.
-    """
-    if not isinstance(value, dict):
-        raise Misplaced(path, f"is no table; write [{path}]")
-    return dict(value)
-
-
-def tables_of(value: Any, path: str) -> list[dict[str, Any]]:
-    """Give copies of the tables in an array.
-
-    Raises:
-        Misplaced: it is no array of tables.
-    """
-    if not isinstance(value, list):
-        name = _NUMBER.sub("", path)
-        raise Misplaced(path, f"is no array of tables; write [[{name}]]")
-    return [table_of(each, f"{path}[{number}]") for number, each in enumerate(value)]
 
 
 def convert(
@@ -77,59 +45,88 @@ def convert(
 def prepare(
     table: dict[str, Any], struct: type[msgspec.Struct], path: str, hidden: Collection[str]
 ) -> dict[str, Any]:
-    """Check a table's keys and read its durations, those of the tables inside it too.
+    """Check a table's keys and read its short forms, those of the tables inside it too.
 
     ``hidden`` are fields that no document says: they follow from where the table stands.
 
     Raises:
-        Misplaced: a key is no field of the struct, or a duration is none.
+        Misplaced: a key is no field of the struct, or a form is none of those that are known.
     """
-    fields = _fields(struct)
-    known = [name for name in fields if name not in hidden]
+    fields = fields_of(struct)
+    known = tuple(name for name in fields if name not in hidden)
     prepared: dict[str, Any] = {}
     for key, value in table.items():
         place = f"{path}.{key}" if path else key
         if key not in known:
-            raise Misplaced(place, f"unknown key {quoted(key)}{near(key, known) or '; remove it'}")
-        prepared[key] = _value(value, fields[key], place)
+            raise unknown_key(key, known, place)
+        plain = _plain(value, fields[key])
+        form = BY_FIELD.get((struct, key))
+        prepared[key] = _value(form.read(plain, place) if form else plain, fields[key], place)
     return prepared
 
 
 @cache
-def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+def fields_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Give the types of a struct's fields, by name."""
     hints = typing.get_type_hints(struct, include_extras=True)
     return {name: hints[name] for name in struct.__struct_fields__}
 
 
 def _value(value: Any, kind: Any, place: str) -> Any:
-    if isinstance(value, str) and _is_duration(kind):
-        try:
-            return duration(value)
-        except RefusedError as error:
-            raise Misplaced(place, str(error)) from None
+    value = _plain(value, kind)
+    item = item_of(kind)
+    if item is not None and isinstance(value, list):
+        return [_value(each, item, f"{place}[{number}]") for number, each in enumerate(value)]
+    parts = parts_of(kind)
+    form = next((BY_TYPE[part] for part in parts if part in BY_TYPE), None)
+    if form is not None:
+        value = form.read(value, place)
+    elif Seconds in parts:
+        value = duration_form(value, place)
     if isinstance(value, dict):
-        struct = _struct_in(kind)
+        struct = struct_in(parts)
         return prepare(value, struct, place, ()) if struct is not None else value
-    if isinstance(value, list):
-        return [_value(each, kind, f"{place}[{number}]") for number, each in enumerate(value)]
     return value
 
 
-def _parts(kind: Any) -> tuple[Any, ...]:
-    """Take a field's type apart: the members of a union, the items of a tuple."""
-    if kind == Seconds or kind is float:
-        return (kind,)
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) in (typing.Union, tuple):
-        return tuple(part for each in typing.get_args(kind) for part in _parts(each))
+def _plain(value: Any, kind: Any) -> Any:
+    """Read a variable of the environment as what is wanted."""
+    if not isinstance(value, FromEnvironment):
+        return value
+    found = value if _may_be_text(kind) else as_number(value)
+    return str(found) if isinstance(found, FromEnvironment) else found
+
+
+@cache
+def parts_of(kind: Any) -> tuple[Any, ...]:
+    """Take a union apart; what is none is one part."""
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        return tuple(part for each in typing.get_args(kind) for part in parts_of(each))
     return (kind,)
 
 
-def _is_duration(kind: Any) -> bool:
-    return any(part == Seconds or part is float for part in _parts(kind))
+@cache
+def item_of(kind: Any) -> Any:
+    """Give what an array holds of which a field may have any number; None: it is no such array."""
+    for part in parts_of(kind):
+        arguments = typing.get_args(part)
+        if typing.get_origin(part) is tuple and arguments[1:] == (...,):
+            return arguments[0]
+    return None
 
 
-def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
-    for part in _parts(kind):
+@cache
+def _may_be_text(kind: Any) -> bool:
+    for part in parts_of(kind):
+        base = typing.get_args(part)[0] if typing.get_origin(part) is typing.Annotated else part
+        if base is str:
+            return True
+    return False
+
+
+def struct_in(parts: tuple[Any, ...]) -> type[msgspec.Struct] | None:
+    """Give the struct that a table stands for."""
+    for part in parts:
         if isinstance(part, type) and issubclass(part, msgspec.Struct):
             return part
     return None

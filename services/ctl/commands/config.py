@@ -11,9 +11,11 @@ from ctl.cli import command, group
 from ctl.parameters import ROUTER, At, as_json, common
 
 config = group(
-    "check or reload a configuration",
+    "check, convert or reload a configuration",
     {
         "check": "ctl.commands.config:check",
+        "convert": "ctl.commands.convert:convert",
+        "schema": "ctl.commands.convert:schema",
         "reload": "ctl.commands.config:reload",
     },
 )

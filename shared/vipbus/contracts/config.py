@@ -78,6 +78,8 @@ class VirtualServer(
     """Firewall mark of the packets; 0: they are known by their address."""
     family: Family = 4
     """Of the packets with that mark; an address says its own."""
+    name: str = ""
+    """What ``vipbus.toml`` calls it; empty: nothing."""
     group: str = ""
     """The ``virtual_server_group`` that it comes from."""
     scheduler: Scheduler

@@ -1,4 +1,4 @@
-"""Which virtual server a person means: an address, a firewall mark, a group's name, a token. Pure."""
+"""Which virtual server a person means: its name, an address, a mark, a group's name, a token. Pure."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def means_token(name: str, token: str) -> bool:
 
 
 def means(name: str, server: VirtualServer) -> bool:
-    """Say whether a name means this virtual server: its address alone will do here, and its group's name."""
+    """Say whether a name means this virtual server: its own, its group's, and its address alone will do."""
     if means_token(name, server.id) or in_group(name, server):
         return True
     place = place_of(name)
@@ -109,9 +109,11 @@ def means(name: str, server: VirtualServer) -> bool:
 
 
 def in_group(name: str, server: VirtualServer) -> bool:
-    """Say whether a name is that of the group that a virtual server comes from."""
+    """Say whether a name is the virtual server's own, or that of the group that it comes from."""
     name = name.strip()
-    return bool(name and server.group) and name_token(server.group) == name_token(name)
+    return bool(name) and name_token(name) in {
+        name_token(said) for said in (server.name, server.group) if said
+    }
 
 
 def _is_port(text: str) -> bool:

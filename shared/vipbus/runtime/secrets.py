@@ -71,6 +71,14 @@ class Secrets:
         self._values[digest] = value
         return digest
 
+    def value(self, reference: str) -> str:
+        """Give the value of a reference that this writer made or its file had.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._values[reference]
+
     @property
     def references(self) -> frozenset[str]:
         """All that the file has a value for."""

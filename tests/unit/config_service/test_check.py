@@ -82,6 +82,37 @@ def test_what_the_file_says_alone(file: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == ""
 
 
+CLUSTER = """\
+[[vrrp_instance]]
+name = "VI_1"
+interface = "eth0"
+virtual_router_id = 51
+virtual_ipaddress = ["192.0.2.10/24"]
+auth_pass = "123456789"
+[router.lb-a]
+[router.lb-b.vrrp_instance.VI_1]
+priority = 90
+"""
+
+
+def test_a_cluster_is_checked_for_all_of_its_routers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "vipbus.toml"
+    file.write_text(CLUSTER)
+    assert main(["check", str(file)]) == 0
+    out, err = capsys.readouterr()
+    counted = "1 instance, 0 virtual servers, 0 real servers"
+    assert out == f"{file}: lb-a: {counted}\n{file}: lb-b: {counted}\n"
+    assert len(err.splitlines()) == 1, "what they share is told once"
+    file.write_text(CLUSTER.replace("priority = 90", "priority = 900"))
+    assert main(["check", str(file)]) == 2
+    assert "VI_1: priority 900 is not in 1-255" in capsys.readouterr().err
+    assert main(["check", str(file), "--router", "lb-a"]) == 0
+    assert main(["check", str(file), "--router", "lb-c"]) == 2
+    assert "there is no [router.lb-c]" in capsys.readouterr().err
+
+
 def test_as_a_process(file: Path) -> None:
     file.write_text("vrrp_instance A {\n")
     done = subprocess.run(

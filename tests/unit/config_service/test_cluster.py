@@ -66,14 +66,6 @@ priority = 150
     [
         ("lb-a", ["5: vrrp_instance[0].priority: 150 is the priority of VI_1 on lb-b, too: "]),
         ("lb-b", ["12: router.lb-b.vrrp_instance.VI_1.priority: 150 is the priority of VI_1 on lb-a, too: "]),
-        # of which nothing is said, and which is loaded all the same
-        (
-            "lb-c",
-            [
-                "5: vrrp_instance[0].priority: 150 is the priority of VI_1 on lb-a, too: ",
-                "5: vrrp_instance[0].priority: 150 is the priority of VI_1 on lb-b, too: ",
-            ],
-        ),
     ],
 )
 def test_a_tie_in_one_document(router: str, lines: list[str]) -> None:

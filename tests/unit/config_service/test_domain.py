@@ -99,7 +99,7 @@ CASES = {
     "a priority tie between routers": (
         "",
         "",  # of several files it is the service that knows: tests/unit/config_service/test_cluster.py
-        native_instance("VI_1", "priority = 90") + "[router.r2.vrrp]\n",
+        native_instance("VI_1", "priority = 90") + "[router.r1.vrrp]\n[router.r2.vrrp]\n",
         "warning 3: vrrp_instance[0].priority: 90 is the priority of VI_1 on r2, too: when both start, the",
     ),
 }

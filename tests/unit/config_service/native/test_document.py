@@ -57,7 +57,7 @@ def instance(text: str, name: str = "vi_1", router: str = "lb-a") -> VrrpInstanc
 
 def test_a_document_becomes_entities() -> None:
     one = instance(GOOD)
-    assert (one.advert_int, one.priority, one.auth_pass) == (0.1, 150, "ref7")
+    assert (one.advert_int, one.priority) == (0.1, 150)
     assert [(each.address, each.prefix, each.dev) for each in one.virtual_ipaddress] == [
         ("10.0.0.100", 24, "eth0"),
         ("10.0.0.101", 24, "eth0"),

@@ -76,6 +76,7 @@ def test_the_shop_means_this() -> None:
     assert servers() == [
         VirtualServer(
             router="lb-a",
+            name="web",
             address="192.0.2.10",
             port=443,
             protocol="TCP",
@@ -182,8 +183,8 @@ def test_it_is_whole_and_can_be_read_again() -> None:
     assert found.summary == "2 instances, 3 virtual servers, 4 real servers"
     told = [str(one).rpartition("/")[2] for one in found.warnings]
     assert [one.partition(": when")[0] for one in told] == [
-        "shop.toml:5: vrrp_instance[0].priority: 100 is the priority of VI_1 on lb-b, too",
-        "shop.toml:11: vrrp_instance[1].priority: 100 is the priority of VI_6 on lb-b, too",
+        "shop.toml:5:1: vrrp_instance[0].priority: 100 is the priority of VI_1 on lb-b, too",
+        "shop.toml:11:1: vrrp_instance[1].priority: 100 is the priority of VI_6 on lb-b, too",
     ]
     for entity in found.entities:
         assert msgspec.json.decode(msgspec.json.encode(entity), type=Entity) == entity
@@ -237,8 +238,8 @@ WRONG = [
     ('"40%"', "101", "101", "Expected `int` <= 100"),
     ('"30s"', '"soon"', '"soon"', "'soon' is no duration"),
     (
-        '"192.0.2.11"\nport = 5432',
-        '"192.0.2.10"\nport = 443',
+        'address = "192.0.2.11"\nport = 5432',
+        'name = "192.0.2.11"\naddress = "192.0.2.10"\nport = 443',
         "[[virtual_server]]",
         "192-0-2-10_443_tcp is virtual_server[0] al",
     ),
@@ -279,7 +280,7 @@ WRONG = [
         "unknown key 'halflife'; did you mean 'half_life'?",
     ),
     ('{half_life = "2m"}', "{reuse = 9000}", "{reuse = 9000}", "reuse 9000 is not below suppress 2500"),
-    ('{half_life = "2m"}', "7", "7", "is no table"),
+    ('{half_life = "2m"}', "7", "7", "Expected `object | null`, got `int`"),
     ('kind = "http"', 'kind = "htpp"', 'kind = "htpp"', "kind 'htpp' is not known; one of tcp tls http smtp"),
     (
         'kind = "http"\n',
@@ -418,7 +419,10 @@ suspect_after = 5
             ],
         ),
         (
-            '[[virtual_server]]\naddress = "10.0.0.1:80"\n',
+            (
+                '[[virtual_server]]\naddress = "10.0.0.1:80"\n[[virtual_server]]\naddress = "10.0.0.2:80"\n'
+                'real_server = [{address = "10.0.1.1"}]\n'
+            ),
             [(1, "there is no real_server in it, and it is left")],
         ),
     ],

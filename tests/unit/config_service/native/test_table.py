@@ -155,6 +155,7 @@ def test_persistence_and_tunnels() -> None:
     found = virtual_server("192.0.2.1:5060 UDP")
     assert found == VirtualServer(
         router="lb-a",
+        name="sip",
         address="192.0.2.1",
         port=5060,
         protocol="UDP",
@@ -220,7 +221,7 @@ def test_a_mark() -> None:
         ("marks = [7]", "marks = 7", "marks", "is no array; write it in brackets"),
         ("marks = [7]", "marks = [{mark = 7, family = 5}]", "marks", "'5' is no family; write 4 or 6"),
         ("port = 80\n", "port = 80000\n", "80000", "'80000' is no port; write a number from 1 to 65535"),
-        ("port = 80\n", "prot = 80\n", "prot = 80", "unknown key 'prot'; known are name addresses port"),
+        ("port = 80\n", "prot = 80\n", "prot = 80", "unknown key 'prot'; did you mean 'port'?"),
         ('group = "front"', 'group = "frond"', "frond", "there is no virtual_server_group 'frond'; did you"),
         ('group = "front"', 'group = "front"\nport = 80', "port = 80", "has no place here: a group's"),
         ('group = "front"', 'group = "front"\nmark = 5', 'group = "front"', "stands beside mark; remove"),
@@ -258,7 +259,12 @@ def test_a_mark() -> None:
             "sorry_server]",
             "DR cannot change the port",
         ),
-        ("mark = 9", "mark = -9", "mark = -9", "is no firewall mark; write a number from 1 to 4294967295"),
+        (
+            "mark = 9",
+            'name = "9"\nmark = -9',
+            "mark = -9",
+            "is no firewall mark; write a number from 1 to 4294967295",
+        ),
         ("mark = 9", "mark = 9\nha_suspend = true", "ha_suspend = true", "has no place here: a firewall"),
         ("family = 6", "family = 4", "[2001:db8:1::3]", "2001:db8:1::3 is IPv6 and the virtual server IPv4"),
         (

@@ -1,0 +1,1 @@
+"""From entities to the text of a vipbus.toml: what the reader makes of a document, the other way round."""
