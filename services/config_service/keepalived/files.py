@@ -60,6 +60,10 @@ class Files:
             name = name[1:-1]
         if not name or "${" in name:
             raise RefusedError(f"{word} needs the name of a file after it; write one")
+        if "\0" in name:
+            raise RefusedError(
+                f"{word}: {quoted(name)} has an octet of 0, as no name of a file has; remove it"
+            )
         checks = self._open[-1].checks | includes.VARIANTS[word]
         paths: list[Path] = []
         for each in includes.alternatives(name):

@@ -18,7 +18,7 @@ import msgspec
 
 from config_service.cluster import Side, ties
 from config_service.keepalived.values import any_address, near
-from config_service.native import groups, servers
+from config_service.native import groups, proxies, servers
 from config_service.native.cluster import UNICAST, addresses
 from config_service.native.environment import hidden
 from config_service.native.instances import Reading, read_instance
@@ -53,7 +53,16 @@ KINDS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "track_process": TrackProcess,
 }
 """Arrays of tables that become an entity each."""
-TABLES: Final = (*KINDS, "virtual_server_group", "virtual_server", "vrrp", "ipvs", "router")
+TABLES: Final = (
+    *KINDS,
+    "virtual_server_group",
+    "virtual_server",
+    "proxy",
+    "pool",
+    "vrrp",
+    "ipvs",
+    "router",
+)
 """All that a document is made of."""
 
 
@@ -171,6 +180,8 @@ class _Reader:
         ipvs = overrides.table("ipvs")
         of_groups = groups.read_groups(overrides.tables("virtual_server_group", _name, groups.KEYS))
         of_servers = overrides.tables("virtual_server", servers.names_of, servers.KEYS)
+        of_pools = overrides.tables("pool", proxies.names_of, proxies.POOL_KEYS)
+        of_proxies = overrides.tables("proxy", proxies.names_of, proxies.PROXY_KEYS)
         overrides.finish()
         self._stop()
         judge_names({"vrrp": settings, **found}, self._warn)
@@ -190,20 +201,29 @@ class _Reader:
         )
         reader = servers.ServerReader(cluster)
         entries = [each for _, made in self._each(of_servers, reader.read) for each in made]
+        layer_7 = proxies.ProxyReader(cluster)
+        pools = self._each(of_pools, layer_7.pool)
+        proxied = [made for _, made in self._each(of_proxies, layer_7.proxy)]
         self._stop()
         reader.finish()
+        layer_7.finish([place for place, _ in pools])
         of_table = read_ipvs(ipvs, overrides.router, instances, settings) if ipvs or entries else None
-        if not instances and not entries:
+        layer_7_entries: list[Entity] = [
+            *(pool for _, (pool, _) in pools),
+            *(real for _, (_, reals) in pools for real in reals),
+            *proxied,
+        ]
+        if not instances and not entries and not layer_7_entries:
             # taken at its word, it would end every service of this router
             raise Misplaced(
                 f"router.{overrides.router}",
-                f"there is no vrrp_instance and no virtual_server with a pool for {overrides.router}; was "
+                f"no vrrp_instance, virtual_server with a pool or proxy is there for {overrides.router}; was "
                 "the file cut off?",
             )
         # as keepalived.conf has it: without an instance there is nothing that they would hold for
         first = [settings] if of_router or instances else []
         rest = with_verdicts(found, entries)
-        return [*first, *rest, *((of_table,) if of_table is not None else ()), *entries]
+        return [*first, *rest, *((of_table,) if of_table is not None else ()), *entries, *layer_7_entries]
 
     def compare(self, document: Table, around: Around) -> None:
         """Warn where another router of the document has the priority of this one."""

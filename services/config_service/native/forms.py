@@ -24,7 +24,7 @@ from config_service.native.network_forms import (
     scope_form,
     static_form,
 )
-from config_service.native.values import DURATION, PERCENT, duration, percent, whole_seconds
+from config_service.native.values import DURATION, PERCENT, duration, endpoint, percent, whole_seconds
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import (
     Damping,
@@ -35,6 +35,7 @@ from vipbus.contracts import (
     HttpRequest,
     IpvsTimeouts,
     Program,
+    ProxyBind,
     SlowStart,
     SmtpCheck,
     StaticAddress,
@@ -77,6 +78,20 @@ def key_of(name: str) -> Callable[[Any, str], Any]:
         return {name: value} if isinstance(value, str) else value
 
     return read
+
+
+def bind_form(value: Any, place: str) -> Any:
+    """Read ``"192.0.2.1:80"``, or a table whose address may have its port."""
+    whole = {"address": value} if isinstance(value, str) else value
+    if not isinstance(whole, dict) or not isinstance(whole.get("address"), str) or "port" in whole:
+        return whole
+    try:
+        address, port = endpoint(whole["address"])
+    except RefusedError as error:
+        raise Misplaced(place, str(error)) from None
+    if port is None:
+        raise Misplaced(place, f'{quoted(address)} has no port; write "{address}:80"')
+    return {**whole, "address": address, "port": port}
 
 
 def _fifo(value: Any, place: str) -> Any:
@@ -233,6 +248,7 @@ BY_TYPE: Final[Mapping[type, Form]] = {
     SyncDaemon: Form((_TEXT,), key_of("interface")),
     StatusRange: Form((_STATUS_CODE, _STATUS_RANGE), _status_range),
     UnicastPeer: Form((_TEXT,), key_of("address")),
+    ProxyBind: Form((_TEXT,), bind_form),
     VirtualAddress: Form((_TEXT,), address_form),
     StaticAddress: Form((), static_form),
     VirtualRoute: Form((), route_form),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from config_service.native import groups, pool, servers
+from config_service.native import groups, pool, proxies, servers
 from config_service.native.check_forms import GATHERED, OF_PROGRAM
 from config_service.native.checks import KINDS as CHECKS
 from config_service.native.cluster import UNICAST
@@ -18,6 +18,8 @@ from config_service.native.walk import fields_of
 from vipbus.contracts import (
     IpvsSettings,
     Program,
+    Proxy,
+    ProxyPool,
     RealServer,
     SorryServer,
     Sysctl,
@@ -82,6 +84,8 @@ class _Tables(StructSchemas):
         }
         arrays["virtual_server_group"] = self._group(more)
         arrays["virtual_server"] = self._virtual_server(more)
+        arrays["pool"] = self._pool(more)
+        arrays["proxy"] = self.object(Proxy, hidden=("router",), more=more, all_of=False)
         once: Schema = {
             "vrrp": self.object(VrrpSettings, hidden=("router",), all_of=False),
             "ipvs": self._ipvs(),
@@ -160,6 +164,24 @@ class _Tables(StructSchemas):
         return self.object(
             VirtualServer, hidden=servers.HIDDEN, more={**of_all, **mine, **more}, all_of=False
         )
+
+    def _pool(self, more: Schema) -> Schema:
+        check = {"type": "array", "items": self._check()}
+        of_all = {key: self.field(RealServer, key) for key in proxies.OF_ALL}
+        hidden = tuple(key for key in RealServer.__struct_fields__ if key not in proxies.OF_MEMBER)
+        self.definitions["PoolMember"] = self.object(
+            RealServer,
+            hidden=hidden,
+            more={ADDRESS: _ADDRESS, "check": check},
+            all_of=False,
+            required=(ADDRESS,),
+        )
+        mine = {
+            **of_all,
+            "check": check,
+            "real_server": {"type": "array", "items": reference("PoolMember")},
+        }
+        return self.object(ProxyPool, hidden=("router",), more={**mine, **more}, all_of=False)
 
     def _check(self) -> Schema:
         for kind, struct in CHECKS.items():

@@ -38,12 +38,14 @@ class ProxyBind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An address that a proxy listens on, whether it is on this router yet or not."""
 
     address: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    port: Port = 0
     accept_proxy: bool = False
     """True: connections begin with a PROXY protocol header (proxy-protocol.txt), and others are refused."""
 
     def __post_init__(self) -> None:
         check_address(self.address)
+        if not self.port:
+            raise ValueError(f"{self.address} has no port")
 
 
 class ProxyTimeouts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,7 +85,7 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     router: Name
     name: Name
     mode: Mode = "http"
-    bind: Annotated[tuple[ProxyBind, ...], msgspec.Meta(min_length=1)]
+    bind: tuple[ProxyBind, ...]
     pool: Name
     """Of the default; it is named like its `ProxyPool`."""
     max_connections: Connections | None = None
@@ -95,6 +97,10 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     """A path that answers 200 while the pool has somebody to serve, and 503 otherwise (monitor-uri)."""
     instance: str | None = None
     """The instance that owns an address of it on this router."""
+
+    def __post_init__(self) -> None:
+        if not self.bind:
+            raise ValueError("there is no bind, so it listens nowhere")
 
     keys: ClassVar[str] = "<router>.proxy.<proxy>"
     """How `key` is built."""

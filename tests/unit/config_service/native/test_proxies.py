@@ -1,0 +1,117 @@
+"""Proxies and pools in vipbus.toml: a table of what is read, and of what is refused where."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import jsonschema
+import pytest
+
+from config_service.native.document import read
+from config_service.problems import ConfigError, Problem
+from config_service.schema import text
+from vipbus.contracts import Entity, HttpCheck, Proxy, ProxyBind, ProxyPool, RealServer
+
+DOCUMENT = """
+[[proxy]]
+name = "web"
+bind = ["192.0.2.10:80", { address = "[2001:db8::1]:80", accept_proxy = true }]
+pool = "app"
+monitor = "/alive"
+timeouts = { client = "30s", http_request = "5s" }
+
+[[pool]]
+name = "app"
+balance = { algorithm = "leastconn" }
+retries = 2
+weight = 10
+real_server = [
+    { address = "10.1.0.21:8080", weight = 20 },
+    { address = "10.1.0.22:8080" },
+]
+
+[[pool.check]]
+kind = "http"
+path = "/health"
+"""
+
+
+def entities(document: str, warnings: list[Problem] | None = None) -> tuple[Entity, ...]:
+    return read(document, "v.toml", "lb-a", str, warnings)
+
+
+def test_a_proxy_with_its_pool() -> None:
+    warnings: list[Problem] = []
+    found = entities(DOCUMENT, warnings)
+    assert warnings == []
+    (proxy,) = (each for each in found if isinstance(each, Proxy))
+    assert proxy.bind == (
+        ProxyBind(address="192.0.2.10", port=80),
+        ProxyBind(address="2001:db8::1", port=80, accept_proxy=True),
+    )
+    assert (proxy.timeouts.client, proxy.timeouts.http_request, proxy.monitor) == (30.0, 5.0, "/alive")
+    (pool,) = (each for each in found if isinstance(each, ProxyPool))
+    assert (pool.id, pool.balance.algorithm, pool.retries) == ("pool-app", "leastconn", 2)
+    reals = [each for each in found if isinstance(each, RealServer)]
+    assert [(each.virtual_server, each.address, each.port, each.weight) for each in reals] == [
+        ("pool-app", "10.1.0.21", 8080, 20),
+        ("pool-app", "10.1.0.22", 8080, 10),
+    ]
+    for real in reals:
+        (check,) = real.checks
+        assert isinstance(check, HttpCheck)
+        assert check.address == real.address
+
+
+def test_a_proxy_on_an_instances_address_is_that_instances() -> None:
+    instance = '[[vrrp_instance]]\nname = "VI_1"\ninterface = "eth0"\nvirtual_router_id = 51\n'
+    whole = f'{instance}virtual_ipaddress = ["192.0.2.10/24"]\n{DOCUMENT}'
+    (proxy,) = (each for each in entities(whole) if isinstance(each, Proxy))
+    assert proxy.instance == "VI_1"
+
+
+def test_a_pool_that_nobody_uses_is_told() -> None:
+    warnings: list[Problem] = []
+    entities(DOCUMENT + '[[pool]]\nname = "b"\nreal_server = [{ address = "10.1.0.9:80" }]\n', warnings)
+    assert [each.text for each in warnings] == ["pool[1]: no proxy hands to it"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('pool = "app"', 'pool = "ap"', "proxy[0].pool: there is no pool 'ap'"),
+        ('"192.0.2.10:80"', '"192.0.2.10"', "proxy[0].bind[0]: '192.0.2.10' has no port"),
+        ('"192.0.2.10:80"', '"web:80"', "proxy[0].bind[0]: "),
+        (
+            '"192.0.2.10:80", ',
+            '"192.0.2.10:80", "192.0.2.10:80",',
+            "proxy[0].bind[1]: 192.0.2.10",
+        ),
+        ('"/alive"', '"/a b"', "proxy[0].monitor: "),
+        ('"/alive"', '"/a\\n    bind :99"', "proxy[0].monitor: "),
+        ("retries = 2", "retrys = 2", "pool[0].retrys: unknown key 'retrys'"),
+        ('"10.1.0.22:8080"', '"10.1.0.22"', "pool[0].real_server[1].address: there is no port"),
+        (
+            '"10.1.0.22:8080"',
+            '"10.1.0.22:80", forwarding = "DR"',
+            "pool[0].real_server[1].forwarding: ",
+        ),
+        ('"10.1.0.22:8080"', '"10.1.0.21:8080"', "pool[0].real_server[1]: 10.1.0.21 port 8080 is"),
+        ('"leastconn"', '"url-param"', "pool[0].balance: url-param needs a parameter"),
+        ("[[pool]]", '[[pool]]\nname = "app"\n[[pool]]', "pool[1].name: there are two of the name app"),
+        ("[[proxy]]", "[[prxy]]", "prxy: unknown table 'prxy'; did you mean 'proxy'"),
+    ],
+)
+def test_what_is_refused_is_said_with_its_place(old: str, new: str, says: str) -> None:
+    assert old in DOCUMENT
+    with pytest.raises(ConfigError) as refused:
+        entities(DOCUMENT.replace(old, new, 1))
+    assert any(problem.text.startswith(says) for problem in refused.value.problems), refused.value.problems
+
+
+def test_the_schema_knows_them() -> None:
+    told = json.loads(text())
+    jsonschema.validate(tomllib.loads(DOCUMENT), told)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(DOCUMENT.replace("retries", "retrys")), told)
