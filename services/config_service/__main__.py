@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str]) -> int:
         return schema(arguments[1:])
     # a reload that comes before the first reading is done by it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from config_service.service import WAITS_FOR, ConfigService, source  # noqa: PLC0415
+    from config_service.service import WAITS_FOR, ConfigService  # noqa: PLC0415
+    from config_service.sources import source  # noqa: PLC0415
+    from vipbus.contracts.revisions import REVISIONS_KEPT  # noqa: PLC0415
     from vipbus.runtime import life  # noqa: PLC0415
     from vipbus.runtime.docker_host import docker_host  # noqa: PLC0415
     from vipbus.runtime.options import service_parser, settings_from  # noqa: PLC0415
@@ -53,6 +56,13 @@ def main(arguments: Sequence[str]) -> int:
         help="follow the labels of a Docker engine's containers; HOST is unix:///PATH or tcp://HOST:PORT, "
         "without it DOCKER_HOST, else the local socket (default: not at all)",
     )
+    parser.add_argument(
+        "--revisions-kept",
+        type=number,
+        default=os.environ.get("VIPBUS_REVISIONS_KEPT") or REVISIONS_KEPT,
+        metavar="N",
+        help=f"so many revisions of each router are kept (default {REVISIONS_KEPT})",
+    )
     options = parser.parse_args(arguments)
     try:
         docker = docker_host(options.docker) if options.docker is not None else None
@@ -62,9 +72,21 @@ def main(arguments: Sequence[str]) -> int:
 
     async def work(alive: life.Life) -> None:
         sources = [source(option, settings.router, options.config_id) for option in options.file]
-        await ConfigService(alive, sources, docker=docker).run()
+        kept = options.revisions_kept
+        await ConfigService(alive, sources, docker=docker, revisions_kept=kept).run()
 
     return life.run("config-service", settings, work, waits_for=WAITS_FOR)
+
+
+def number(text: str) -> int:
+    """Read a number of revisions.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of revisions (1 to 100000)")
+    return int(text)
 
 
 if __name__ == "__main__":

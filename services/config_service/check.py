@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from config_service.bundle import bundle_of
 from config_service.load import load, routers_of
 from config_service.problems import ConfigError, Problem
 from vipbus.contracts.check_result import CheckResult, Found
@@ -40,9 +41,14 @@ def check(arguments: Sequence[str]) -> int:
     instead.add_argument(
         "--print-entities", action="store_true", help="on success print what it says, as a JSON array"
     )
+    instead.add_argument(
+        "--print-bundle", action="store_true", help="on success print the files that it is made of, as JSON"
+    )
     instead.add_argument("--json", action="store_true", help="print what was found as one JSON document")
     options = parser.parse_args(arguments)
-    alone = options.router is not None or options.print_router or options.print_entities
+    alone = (
+        options.router is not None or options.print_router or options.print_entities or options.print_bundle
+    )
     try:
         routers: tuple[str | None, ...] = (options.router,)
         if not alone:
@@ -73,6 +79,8 @@ def check(arguments: Sequence[str]) -> int:
             answer = configuration.router
         elif options.print_entities:
             answer = msgspec.json.encode(configuration.entities).decode()
+        elif options.print_bundle:
+            answer = msgspec.json.encode(bundle_of(options.file, configuration)).decode()
         else:
             whose = f"{configuration.router}: " if len(found) > 1 else ""
             answer = f"{configuration.source}: {whose}{configuration.summary}"

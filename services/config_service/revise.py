@@ -1,4 +1,4 @@
-"""What must be written so that the bucket holds a configuration: the entities that differ, and the head."""
+"""What is written so that the bucket holds a configuration: a record, what differs, the head. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Protocol
 
 import msgspec
 
+from config_service import past
 from config_service.keepalived.compile import Configuration
 from config_service.problems import some_of
 from vipbus.contracts import Head, revision_digest
+from vipbus.contracts.revisions import How, RevisionNote, RevisionRecord
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """A configuration that was accepted, encoded as it will stand in the bucket."""
+    """A configuration that was accepted, encoded as it will stand in the bucket, and who said it."""
 
     router: str
     source: str
@@ -22,9 +24,20 @@ class Desired(msgspec.Struct, frozen=True):
     """Every entity by key."""
     digest: str
     cause: str
-    """What made the file be read: ``start``, ``SIGHUP``, ``reload command``."""
+    """What made it be read: ``start``, ``SIGHUP``, ``reload command``."""
     warnings: tuple[str, ...] = ()
     """What the file says and does not mean here, one line each."""
+    by: str = ""
+    how: How = "file"
+    why: str = ""
+    file: str = ""
+    """Digest of what the router's own file said when it was last taken."""
+    references: frozenset[str] = frozenset()
+    """Of the passwords and keys in it."""
+    base: int = 0
+    """The revision over which an overlay is laid; 0: an operator has the word now."""
+    confirm_by: datetime | None = None
+    """Until when somebody must confirm it."""
 
 
 class Held(Protocol):
@@ -57,14 +70,45 @@ class Changes(msgspec.Struct, frozen=True):
     removed: int
 
 
+class Present(msgspec.Struct, frozen=True):
+    """What is there."""
+
+    head: Head | None
+    """None: there is none, or none that can be read."""
+    held: Mapping[str, Held]
+    """Every entity by key, whole or in the middle of a change."""
+    unreadable: Collection[str] = ()
+    """Keys with a body that is no document."""
+    whole: past.Bodies | None = None
+    """What the head names; None where that is not known."""
+    known: int = 0
+    """The highest revision ever seen: a bus that lost its store must not count anew."""
+
+
+class Next(msgspec.Struct, frozen=True):
+    """A revision that is to come: what is kept before its first key is written, and the head that ends it."""
+
+    record: RevisionRecord
+    """Without its undo."""
+    undo: past.Undo
+    head: Head
+
+
 def desire(configuration: Configuration, cause: str, bodies: dict[str, bytes] | None = None) -> Desired:
-    """Say what is desired from now on; ``bodies`` are all its entities where they are encoded already."""
+    """Say what a file says; ``bodies`` are all its entities where they are encoded already."""
     if bodies is None:
         encode = msgspec.json.Encoder().encode
         bodies = {entity.key: encode(entity) for entity in configuration.entities}
-    warnings = some_of(configuration.warnings)
+    digest = revision_digest(bodies)
     return Desired(
-        configuration.router, configuration.source, bodies, revision_digest(bodies), cause, warnings
+        configuration.router,
+        configuration.source,
+        bodies,
+        digest,
+        cause,
+        warnings=some_of(configuration.warnings),
+        file=digest,
+        references=configuration.references,
     )
 
 
@@ -98,19 +142,60 @@ def compare(
     return Changes((*writes, *gone), added, changed, len(gone))
 
 
-def next_head(desired: Desired, head: Head | None, known: int, now: datetime) -> Head | None:
-    """Make the head that names the desired entities; None when the present one already does.
-
-    ``known`` is the highest revision ever seen: a bus that lost its store must not count anew.
-    """
+def next_revision(desired: Desired, present: Present, changes: Changes, now: datetime) -> Next | None:
+    """Make the revision that names the desired entities; None when the present head already does."""
+    head, whole = present.head, present.whole
     if head is not None and head.digest == desired.digest and head.entities == len(desired.bodies):
         return None
-    return Head(
+    revision = max(present.known, head.revision if head else 0) + 1
+    if whole is None:
+        # with nothing whole before it there is nothing to go back to
+        undo: dict[str, bytes | None] = {}
+        added, changed, removed = changes.added, changes.changed, changes.removed
+    else:
+        held = {key: each.body for key, each in present.held.items() if key not in present.unreadable}
+        undo = past.undo(whole, held, desired.bodies)
+        added, changed, removed = past.counted(undo, desired.bodies)
+    base = desired.base or revision
+    note = RevisionNote(
         router=desired.router,
-        revision=max(known, head.revision if head else 0) + 1,
+        revision=revision,
+        at=now,
+        by=desired.by,
+        how=desired.how,
+        source=desired.source,
+        why=desired.why,
+        cause=desired.cause,
         entities=len(desired.bodies),
         digest=desired.digest,
-        source=desired.source,
-        accepted_at=now,
-        cause=desired.cause,
+        added=added,
+        changed=changed,
+        removed=removed,
+        base=base,
+        back_to=head.revision if head is not None and desired.confirm_by is not None else 0,
+        confirm_by=desired.confirm_by,
+    )
+    record = RevisionRecord(
+        note=note,
+        before=head.revision if head is not None and whole is not None else 0,
+        references=tuple(sorted(desired.references)),
+    )
+    return Next(record, undo, head_of(note, desired.file))
+
+
+def head_of(note: RevisionNote, file: str) -> Head:
+    """Make the head of a revision; ``file`` is the digest of what the router's own file said last."""
+    return Head(
+        router=note.router,
+        revision=note.revision,
+        entities=note.entities,
+        digest=note.digest,
+        source=note.source,
+        accepted_at=note.at,
+        cause=note.cause,
+        by=note.by,
+        how=note.how,
+        why=note.why,
+        file=file,
+        base=note.base,
     )

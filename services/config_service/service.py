@@ -6,86 +6,57 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from config_service import metrics
-from config_service.cluster import Side, ties
+from config_service.bundle import configuration_of
+from config_service.commands import Reading, RevisionCommands
 from config_service.docker_labels.service import DockerLabels
-from config_service.keepalived.compile import Configuration
 from config_service.keeper import Keeper
-from config_service.load import load_encoded
+from config_service.ledger import Ledger
 from config_service.operate import operate
+from config_service.passwords import NotKeptError, Passwords
 from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
-from config_service.unchanged import Known
-from vipbus.bus import BusAwayError
-from vipbus.contracts import (
-    ConfigRefused,
-    Operate,
-    ReloadConfig,
-    ReloadResult,
-    VrrpInstance,
-    name_token,
-    per_router,
-)
+from config_service.sources import Source, desired_of, ties_of
+from vipbus.bus import BusAwayError, RefusedError
+from vipbus.contracts import ConfigRefused, Operate, ReloadConfig, ReloadResult, name_token, per_router
+from vipbus.contracts.config_commands import ConfigFile
+from vipbus.contracts.revisions import REVISIONS_KEPT
 from vipbus.runtime.life import FatalError, Life
-from vipbus.runtime.secrets import Secrets
 from vipbus.runtime.settings import default_router
 from vipbus.telemetry import trace
 
 log = logging.getLogger(__name__)
 
 WAITS_FOR: Final = ("the bus", "a configuration")
+_SERVICE: Final = "config-service"
 _LONGEST_RELOAD: Final = 60.0
 """Seconds that a reload command may wait for the bus to take a revision."""
 _LOOK: Final = 0.5
 """Seconds between two looks at whether the bus takes writes at all."""
 
 
-class Source(msgspec.Struct):
-    """One file, and the router it is for."""
-
-    path: Path
-    router: str | None
-    """The name given by option; None: what the file says at its first good reading."""
-    config_id: str | None = None
-    """What conditions are compared with; None: the host's name."""
-    keeper: Keeper | None = None
-    refusal: str = ""
-    """Why the file was refused when it was last read; empty when it was accepted."""
-    references: frozenset[str] | None = None
-    """Of the passwords and keys in it; None until it is accepted for the first time."""
-    warnings: tuple[str, ...] = ()
-    """Of the file that was accepted last."""
-    known: Known = msgspec.field(default_factory=Known)
-    accepted: Configuration | None = None
-    """As it was read last; of its virtual servers perhaps a part alone."""
-
-
-def source(option: str, router: str | None, config_id: str | None = None) -> Source:
-    """Read ``[ROUTER=]FILE``; a path with a slash before its ``=`` is a path.
-
-    The conditions of a router's own file are about that router, unless ``config_id`` says otherwise.
-    """
-    name, equals, rest = option.partition("=")
-    if equals and name and "/" not in name:
-        return Source(Path(rest), name, name if config_id is None else config_id)
-    return Source(Path(option), router, config_id)
-
-
 class ConfigService:
     """Serves the configurations of one or more routers."""
 
-    def __init__(self, life: Life, sources: Sequence[Source], *, docker: str | None = None) -> None:
+    def __init__(
+        self,
+        life: Life,
+        sources: Sequence[Source],
+        *,
+        docker: str | None = None,
+        revisions_kept: int = REVISIONS_KEPT,
+    ) -> None:
         self._life = life
+        self._revisions_kept = revisions_kept
         # `docker` is an engine's address, where its labels are followed
         self._docker = DockerLabels(docker, life.readiness, self._keepers, self._end_by) if docker else None
         self._sources = sources
-        self._secrets = Secrets.open(life.settings.state_dir)
+        self._passwords = Passwords(life.settings.state_dir, map(id, sources))
         self._reading = asyncio.Lock()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -129,13 +100,13 @@ class ConfigService:
 
     async def _command(self, body: bytes) -> bytes:
         asked = msgspec.json.decode(body, type=ReloadConfig) if body else ReloadConfig()
-        return msgspec.json.encode(await self.reload(asked.router))
+        return msgspec.json.encode(await self.reload(asked.router, asked.by))
 
     async def _operate(self, body: bytes) -> bytes:
         asked = msgspec.json.decode(body, type=Operate)
         return msgspec.json.encode(await operate(self._life.bus, asked))
 
-    async def reload(self, router: str | None) -> ReloadResult:
+    async def reload(self, router: str | None, by: str = "") -> ReloadResult:
         """Read a router's file again, or all of them, and wait until the bus holds what they say.
 
         Raises:
@@ -145,7 +116,7 @@ class ConfigService:
         if not sources:
             served = ", ".join(self._name(one) or file_name(one.path) for one in self._sources)
             raise ValueError(f"router {router!r} is not served here; there is {served}")
-        await self._read(sources, "reload command")
+        await self._read(sources, "reload command", by)
         reasons = [one.refusal for one in sources if one.refusal]
         keepers = [one.keeper for one in sources if one.keeper is not None]
         try:
@@ -177,52 +148,76 @@ class ConfigService:
 
     # ---- reading
 
-    async def _read(self, sources: Sequence[Source], cause: str) -> None:
+    async def _read(self, sources: Sequence[Source], cause: str, by: str = "") -> None:
         """Read files and take each whole or refuse it whole."""
         async with self._reading:
-            before = _ties(self._sources)
+            before = ties_of(self._sources)
             for one in sources:
                 try:
-                    desired, references = await asyncio.to_thread(
-                        _desired, one, cause, self._secrets, empty_pools=self._docker is not None
+                    desired = await asyncio.to_thread(
+                        desired_of,
+                        one,
+                        cause,
+                        self._passwords.secrets,
+                        empty_pools=self._docker is not None,
                     )
+                    desired = msgspec.structs.replace(desired, by=by or f"{_SERVICE}@{default_router()}")
                     keeper = self._keeper_of(one, desired)
-                    await asyncio.to_thread(self._save_secrets, one, references)
+                    await self._save_passwords(one, desired.references)
                     keeper.want(desired)
                 except ConfigError as error:
                     await self._refuse(one, error)
                 else:
                     one.refusal = ""
                     one.warnings = desired.warnings
-                    self._life.readiness.advise(
-                        tuple(text for each in self._sources for text in each.warnings)
-                    )
+                    self._advise()
                     self._life.readiness.problem(f"config {file_name(one.path)}", "")
                     metrics.RELOADS.add(router=desired.router, result="accepted")
-            for text in _ties(self._sources):
+            for text in ties_of(self._sources):
                 if text not in before:
                     log.warning("%s", text)
 
-    def _save_secrets(self, one: Source, references: frozenset[str]) -> None:
-        """Write what a file's references stand for, before anyone can hear of them.
+    async def read_bundle(self, files: Sequence[ConfigFile], router: str, *, keep: bool) -> Reading:
+        """Compile files that came with a command (`commands.Reader`).
+
+        Raises:
+            ConfigError: they are refused.
+            WantsTextError: their text must come, too.
+        """
+        one = next(each for each in self._sources if self._name(each) == router)
+        async with self._reading:
+            found = await asyncio.to_thread(
+                configuration_of,
+                files,
+                router,
+                self._passwords.secrets,
+                one.config_id,
+                empty_pools=self._docker is not None,
+            )
+            if keep:
+                await self._save_passwords(one, found.references, also=True)
+            desired = await asyncio.to_thread(desire, found, "command")
+        return desired, tuple(f"{each.file}:{each.line}: {each.text}" for each in found.warnings)
+
+    def resolves(self, references: Collection[str]) -> bool:
+        """Say whether these passwords and keys are kept."""
+        return self._passwords.resolve(references)
+
+    async def _save_passwords(self, one: Source, references: frozenset[str], *, also: bool = False) -> None:
+        """Keep what references stand for; those of a revision that can come back stay.
 
         Raises:
             ConfigError: the state directory is not writable.
         """
-        before, one.references = one.references, references
-        # the file of a router that was not accepted yet may name any of those that are there
-        known = [
-            self._secrets.references if each.references is None else each.references for each in self._sources
-        ]
+        if also or self._passwords.are_new(id(one), references):
+            for keeper in self._keepers():
+                with contextlib.suppress(BusAwayError, RefusedError):
+                    await keeper.ledger.records()
+        kept = [keeper.ledger.references for keeper in self._keepers()]
         try:
-            self._secrets.save(frozenset().union(*known))
-        except OSError as error:
-            one.references = before
-            raise _refused(
-                one,
-                f"passwords cannot be kept in {self._life.settings.state_dir} ({error.strerror}); make it "
-                "writable, or choose another --state-dir",
-            ) from None
+            await asyncio.to_thread(self._passwords.save, id(one), references, kept, also=also)
+        except NotKeptError as error:
+            raise _refused(one, str(error)) from None
 
     async def _refuse(self, one: Source, error: ConfigError) -> None:
         if error.reason == one.refusal:
@@ -273,15 +268,18 @@ class ConfigService:
             router,
             on_look=self._note_configurations,
             awaits_overlay=self._docker is not None,
+            ledger=Ledger(self._life.bus, router, kept=self._revisions_kept),
         )
         if self._docker is not None:
             self._docker.lay(keeper)
         keeper.task.add_done_callback(self._keeper_ended)
 
-        async def reload(_body: bytes) -> bytes:
-            return msgspec.json.encode(await self.reload(router))
+        async def reload(body: bytes) -> bytes:
+            asked = msgspec.json.decode(body, type=ReloadConfig) if body else ReloadConfig()
+            return msgspec.json.encode(await self.reload(router, asked.by))
 
         self._served.add(per_router("reload", name_token(router)), reload)
+        RevisionCommands(keeper, self).serve(self._served)
         return keeper
 
     def _keepers(self) -> list[Keeper]:
@@ -301,30 +299,11 @@ class ConfigService:
     def _note_configurations(self) -> None:
         if all(one.keeper is not None and one.keeper.revision for one in self._sources):
             self._life.readiness.done("a configuration")
+        self._advise()
 
-
-def _desired(
-    one: Source, cause: str, secrets: Secrets, *, empty_pools: bool
-) -> tuple[Desired, frozenset[str]]:
-    configuration, bodies = load_encoded(
-        one.path, one.router, secrets, one.known, one.config_id, empty_pools=empty_pools
-    )
-    one.accepted = configuration
-    return desire(configuration, cause, bodies), configuration.references
-
-
-def _ties(sources: Sequence[Source]) -> list[str]:
-    """Say which routers of those that are served here have one priority, each at its line."""
-    found = {one.accepted.router: one.accepted for one in sources if one.accepted is not None}
-    sides = [
-        Side(router, [each for each in one.entities if isinstance(each, VrrpInstance)])
-        for router, one in found.items()
-    ]
-    texts = []
-    for tie in ties(sides):
-        place = found[tie.router].where(tie.instance, ("priority",))
-        texts.append(f"{place.file}:{place.line}: {place.word}: {tie.text}")
-    return texts
+    def _advise(self) -> None:
+        runs = [text for keeper in self._keepers() for text in keeper.advice]
+        self._life.readiness.advise((*runs, *(text for each in self._sources for text in each.warnings)))
 
 
 def _refused(one: Source, text: str) -> ConfigError:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from vipbus.contracts import OperatorStateName
+from vipbus.contracts.config_commands import ConfigDiff, ConfigResult
+from vipbus.contracts.table_commands import TablePlan
 
 
 class Successor(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,3 +89,44 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document, as docs/asyncapi.json has it."""
     data_base64: str = ""
     """A body that is no JSON."""
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that works from a router's configuration."""
+
+    service: str
+    pid: int
+    router: str | None
+    """Which it belongs to; null: none alone."""
+    revision: int
+    """That it holds; 0: none."""
+
+
+class RouterHolds(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds a router's revision."""
+
+    router: str
+    revision: int
+    done: bool
+    """True: everyone who works from it."""
+    consumers: tuple[Holder, ...]
+
+
+class ConfigAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a change, router by router."""
+
+    done: bool
+    results: tuple[ConfigResult, ...] = ()
+    holds: tuple[RouterHolds, ...] = ()
+    """None where nobody waited for it."""
+    reason: str = ""
+    """Why it is not done."""
+
+
+class DiffAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file would change on one router."""
+
+    config: ConfigDiff
+    """In the configuration that runs."""
+    table: TablePlan | None = None
+    """In the kernel's table; null where nobody asked, or its programmer does not answer."""

@@ -97,6 +97,21 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_DURATION = 31 * 86400.0
+
+
+def _duration(text: str) -> float:
+    number, unit = text.rstrip("abcdefghijklmnopqrstuvwxyz"), text.lstrip("0123456789.") or "s"
+    try:
+        seconds = float(number) * _UNITS[unit] if number.replace(".", "").isdigit() else -1.0
+    except (ValueError, KeyError):
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_DURATION:
+        raise ValueError(f"{text!r} is no time; write 60s, 5min or 1h, 31d at most")
+    return seconds
+
+
 def _port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError(f"{text!r} is no port (1 to 65535)")
@@ -105,6 +120,8 @@ def _port(text: str) -> int:
 
 SECONDS = Read("seconds", _seconds)
 """A time to wait."""
+DURATION = Read("time", _duration)
+"""A time with its unit."""
 PORT = Read("port", _port)
 ROUTER = Name("router")
 INSTANCE = Name("instance")

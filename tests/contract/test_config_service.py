@@ -59,6 +59,8 @@ class Service:
 
     def __init__(self, server: NatsServer, directory: Path) -> None:
         self.server = server
+        self.url = server.url
+        """Where the service finds it."""
         self.file = directory / "lb.conf"
         self.file.write_text(GOOD)
         self.log = directory / "stderr"
@@ -72,7 +74,7 @@ class Service:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "config_service", "--bus", self.server.url),
+                    *(sys.executable, "-P", "-m", "config_service", "--bus", self.url),
                     *("--state-dir", str(self._directory), *options),
                 ],
                 stderr=log,
@@ -99,6 +101,10 @@ class Service:
         status = self._process.wait(10)
         self._process = None
         return status
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
 
     def kill_if_running(self) -> None:
         if self._process is not None:

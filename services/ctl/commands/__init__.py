@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "drain": "ctl.commands.operate:drain",
         "disable": "ctl.commands.operate:disable",
         "enable": "ctl.commands.operate:enable",
+        "server": "ctl.commands.server:server",
     },
     "Configure": {
         "plan": "ctl.commands.plan:plan",

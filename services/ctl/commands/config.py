@@ -11,12 +11,18 @@ from ctl.cli import command, group
 from ctl.parameters import ROUTER, At, as_json, common
 
 config = group(
-    "check, convert or reload a configuration",
+    "look at a configuration, have it run, go back",
     {
         "check": "ctl.commands.config:check",
         "convert": "ctl.commands.convert:convert",
         "schema": "ctl.commands.convert:schema",
         "reload": "ctl.commands.config:reload",
+        "diff": "ctl.commands.revisions:diff",
+        "apply": "ctl.commands.revisions:apply",
+        "confirm": "ctl.commands.revisions:confirm",
+        "history": "ctl.commands.revisions:history",
+        "show": "ctl.commands.revisions:show",
+        "rollback": "ctl.commands.revisions:rollback",
     },
 )
 

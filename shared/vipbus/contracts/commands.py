@@ -7,7 +7,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from vipbus.contracts.checks import Check
+from vipbus.contracts.config_commands import CONFIG_COMMANDS
 from vipbus.contracts.limits import Counter, Time
+from vipbus.contracts.revisions import Who
 from vipbus.contracts.state import Condition, OperatorStateName, RoleName
 from vipbus.contracts.table_commands import PlanTable, ReadTraffic, TablePlan, TableTraffic
 
@@ -17,6 +19,8 @@ class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     router: str | None = None
     """None: every router it serves. Said to one router's subject, it is that router all the same."""
+    by: Who = ""
+    """Empty: config-service of that host."""
 
 
 class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,6 +248,17 @@ COMMANDS: tuple[CommandContract, ...] = (
         request=Operate,
         answer=OperateResult,
         summary="Drain, disable or enable a real server; one config-service of the bus does it for all.",
+    ),
+    *(
+        CommandContract(
+            service="config-service",
+            verb=verb,
+            request=request,
+            answer=answer,
+            summary=f"{summary} A large body is zlib of JSON.",
+            per="router",
+        )
+        for verb, request, answer, summary in CONFIG_COMMANDS
     ),
     CommandContract(
         service="vrrp-agent",

@@ -33,6 +33,7 @@ from vipbus.contracts.pools import (
     Tunnel,
 )
 from vipbus.contracts.proxy import Proxy, ProxyPool
+from vipbus.contracts.revisions import How
 from vipbus.contracts.tokens import (
     address_token,
     mark_token,
@@ -217,6 +218,15 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hea
     """The file that was read, as it was named."""
     accepted_at: Time
     cause: str = ""
+    by: str = ""
+    """Who said it: ``root@lb-a``."""
+    how: How = "file"
+    why: str = ""
+    file: str = ""
+    """Digest of the entities that the router's own file said when it was last taken: as long as it says the
+    same, what was said later stays. Empty: there was none."""
+    base: Counter = 0
+    """The revision in which an operator had the last word; 0 or its own: this one."""
 
     keys: ClassVar[str] = "<router>.head"
     """How `key` is built."""

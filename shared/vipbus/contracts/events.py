@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from vipbus.contracts.revisions import How
 from vipbus.contracts.tokens import name_token
 
 
@@ -50,6 +51,11 @@ class ConfigAccepted(Event, frozen=True, kw_only=True):
     removed: int
     warnings: tuple[str, ...] = ()
     """``file:line: what``: what the file says and vipbus goes without, or reads otherwise."""
+    by: str = ""
+    how: How = "file"
+    why: str = ""
+    over: str = ""
+    """What was said at run time and is taken away by it: ``revision 7 (apply by root@lb-a)``."""
 
 
 class ConfigRefused(Event, frozen=True, kw_only=True):

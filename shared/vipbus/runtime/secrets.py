@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "secrets.json"
 _KEY_BYTES: Final = 32
-_LARGEST: Final = 1024 * 1024
-"""Bytes; a thousand instances have less than a tenth of it."""
+_LARGEST: Final = 16 * 1024 * 1024
+"""Bytes; a thousand instances have less than 0.1 MB, and a thousand revisions may each have others."""
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -94,7 +94,8 @@ class Secrets:
             OSError: the directory is not writable.
         """
         wanted = frozenset(used)
-        kept = {reference: self._values[reference] for reference in sorted(wanted | self._before)}
+        # a reference from elsewhere may be of a file that was lost
+        kept = {each: self._values[each] for each in sorted(wanted | self._before) if each in self._values}
         if self._path is not None and kept != self._stored:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self._path, msgspec.json.encode(_Stored(self._key.hex(), kept)))

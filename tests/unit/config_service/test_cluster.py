@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from config_service import service
+from config_service import sources as sources_
 from config_service.cluster import Side, ties
 from config_service.native.document import read
 from config_service.problems import Problem
@@ -84,10 +84,10 @@ def test_what_is_wrong_with_another_router_is_told_to_that_one() -> None:
 
 
 def test_a_tie_of_the_files_that_are_served() -> None:
-    sources = [service.source(f"{name}=x.conf", None) for name in ("lb-a", "lb-b", "lb-c")]
+    sources = [sources_.source(f"{name}=x.conf", None) for name in ("lb-a", "lb-b", "lb-c")]
     for one, text in zip(
         sources, (instance("priority 90"), instance("state BACKUP", "priority 90")), strict=False
     ):
         one.accepted = compiled(text, router=one.router)
-    (found,) = service._ties(sources)
+    (found,) = sources_.ties_of(sources)
     assert found.startswith("x.conf:3: priority: 90 is the priority of VI_1 on lb-a, too: when both start")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from config_service.revise import Desired, Held, Write, compare, desire, next_head
-from config_service.service import source
+from config_service.revise import Changes, Desired, Held, Present, Write, compare, desire, next_revision
+from config_service.sources import source
 from tests.unit.config_service.support import GOOD, compiled
 from vipbus.bus import Entry
 from vipbus.contracts import Entity, Head, revision_digest
@@ -79,11 +79,37 @@ def head(bodies: dict[str, bytes], revision: int = 4) -> Head:
         (head({}), 4, 5),
     ],
 )
-def test_next_head(present: Head | None, known: int, revision: int | None) -> None:
-    new = next_head(desired({"x": A}), present, known, NOW)
-    assert (new.revision if new else None) == revision
+def test_next_revision(present: Head | None, known: int, revision: int | None) -> None:
+    new = next_revision(desired({"x": A}), Present(present, {}, known=known), Changes((), 1, 0, 0), NOW)
+    assert (new.head.revision if new else None) == revision
     if new is not None:
-        assert (new.digest, new.entities, new.cause) == (revision_digest({"x": A}), 1, "start")
+        assert (new.head.digest, new.head.entities, new.head.cause) == (revision_digest({"x": A}), 1, "start")
+        assert (new.head.base, new.record.note.base) == (revision, revision)
+        # nothing whole is known, so there is no way back
+        assert (new.record.before, new.undo) == (0, {})
+
+
+def test_a_revision_says_who_and_what_was() -> None:
+    said = msgspec.structs.replace(
+        desired({"x": B, "y": C}), by="root@a", how="apply", why="more weight", file="f", confirm_by=NOW
+    )
+    past = {"x": A, "z": C}
+    present = Present(head(past), {key: held(3, body) for key, body in past.items()}, whole=past)
+    new = next_revision(said, present, compare(said.bodies, present.held), NOW)
+    assert new is not None
+    note = new.record.note
+    assert (note.by, note.how, note.why) == ("root@a", "apply", "more weight")
+    assert (note.added, note.changed, note.removed) == (1, 1, 1)
+    assert (note.back_to, note.confirm_by) == (4, NOW)
+    assert (new.record.before, new.undo) == (4, {"x": A, "y": None, "z": C})
+    assert (new.head.by, new.head.how, new.head.why, new.head.file) == ("root@a", "apply", "more weight", "f")
+
+
+def test_an_overlays_revision_lies_over_another() -> None:
+    over = msgspec.structs.replace(desired({"x": B}), how="docker", base=2)
+    new = next_revision(over, Present(head({"x": A}), {}, whole={"x": A}), Changes((), 0, 1, 0), NOW)
+    assert new is not None
+    assert (new.head.revision, new.head.base) == (5, 2)
 
 
 def test_desire_encodes_what_the_contracts_decode() -> None:

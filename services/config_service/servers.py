@@ -1,0 +1,147 @@
+"""One real server more, one less, or one with another weight, in what an operator has said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from config_service.named import nearest, real_server
+from config_service.pools import KEEPS_PORT, findings
+from config_service.revise import Desired
+from vipbus.contracts import Entity, RealServer, VirtualServer, revision_digest
+from vipbus.contracts.config_commands import ChangeServer
+from vipbus.runtime.naming import means, place_of
+
+_decode = msgspec.json.Decoder[Entity](Entity).decode
+_VERBS = {"add": "add", "remove": "remove", "set-weight": "set the weight of"}
+
+
+def changed_server(base: Desired | None, asked: ChangeServer) -> Desired:
+    """Give what is desired with the change in it.
+
+    Raises:
+        ValueError: it cannot be done; in words, with what there is.
+    """
+    if base is None:
+        raise ValueError("nothing is configured yet; look at `vipbus status`")
+    pools = _pools(base, asked.virtual_server)
+    bodies = dict(base.bodies)
+    change = {"add": _add, "remove": _remove, "set-weight": _weigh}[asked.verb]
+    for pool in pools:
+        prefix = f"{pool.key.replace('.virtual-server.', '.real-server.')}."
+        # decoded are the members of this pool, of forty thousand
+        members = [_decode(body) for key, body in base.bodies.items() if key.startswith(prefix)]
+        reals = [each for each in members if isinstance(each, RealServer)]
+        after = change(pool, reals, asked)
+        if wrong := next((each.text for each in findings(pool, after) if each.fatal), ""):
+            raise ValueError(f"{pool.words}: {wrong}")
+        for gone in {each.key for each in reals} - {each.key for each in after}:
+            del bodies[gone]
+        same = set(map(id, reals))
+        bodies |= {each.key: msgspec.json.encode(each) for each in after if id(each) not in same}
+    return msgspec.structs.replace(
+        base,
+        bodies=bodies,
+        digest=revision_digest(bodies),
+        cause=f"{_VERBS[asked.verb]} {asked.real_server}",
+        by=asked.by,
+        how="server",
+        why=asked.why,
+        base=0,
+        confirm_by=None,
+    )
+
+
+def _pools(base: Desired, name: str) -> list[VirtualServer]:
+    found = [_decode(body) for key, body in base.bodies.items() if key.split(".")[1] == "virtual-server"]
+    pools = [each for each in found if isinstance(each, VirtualServer)]
+    meant = [pool for pool in pools if means(name, pool)]
+    if not meant:
+        there = _there(name, (pool.id for pool in pools), "virtual server")
+        raise ValueError(f"no virtual server is {name[:80]!r}; {there}")
+    return meant
+
+
+def _there(name: str, tokens: Iterable[str], what: str) -> str:
+    tokens = tuple(tokens)
+    return nearest(name, tokens) if tokens else f"there is no {what}"
+
+
+def _add(pool: VirtualServer, members: list[RealServer], asked: ChangeServer) -> list[RealServer]:
+    place = place_of(asked.real_server)
+    if place is None or place.protocol is not None:
+        raise ValueError(f"{asked.real_server[:80]!r} is no ADDRESS:PORT")
+    like = _like(pool, members, asked.like)
+    method = like.forwarding or pool.forwarding if like is not None else pool.forwarding
+    port = pool.port if method in KEEPS_PORT and not pool.mark else place.port
+    if port is None:
+        raise ValueError(f"{asked.real_server} has no port; write ADDRESS:PORT")
+    new = member(pool, like, place.address, port, asked.weight)
+    if any(each.id == new.id for each in members):
+        raise ValueError(
+            f"{asked.real_server} is in the pool of {pool.words} already; `vipbus server set-weight` it"
+        )
+    return [*members, new]
+
+
+def _like(pool: VirtualServer, members: list[RealServer], name: str) -> RealServer | None:
+    if not name:
+        return members[0] if members else None
+    for each in members:
+        if each.id == real_server(name):
+            return each
+    there = _there(name, (each.id for each in members), "real server")
+    raise ValueError(f"no real server {name[:80]!r} in the pool of {pool.words}; {there}")
+
+
+def member(
+    pool: VirtualServer, like: RealServer | None, address: str, port: int, weight: int | None
+) -> RealServer:
+    """Make a pool's member like another one; its checks go to its own place where those of the other did."""
+    if like is None:
+        return RealServer(
+            router=pool.router,
+            virtual_server=pool.id,
+            address=address,
+            port=port,
+            weight=1 if weight is None else weight,
+        )
+    checks = tuple(
+        msgspec.structs.replace(
+            check,
+            **({"address": address} if getattr(check, "address", None) == like.address else {}),
+            **({"port": port} if getattr(check, "port", None) == like.port else {}),
+        )
+        for check in like.checks
+    )
+    return msgspec.structs.replace(
+        like,
+        address=address,
+        port=port,
+        weight=like.weight if weight is None else weight,
+        checks=checks,
+        origin="",
+    )
+
+
+def _the_one(pool: VirtualServer, members: list[RealServer], asked: ChangeServer) -> RealServer:
+    token = real_server(asked.real_server)
+    for each in members:
+        if each.id == token:
+            return each
+    there = _there(asked.real_server, (each.id for each in members), "real server")
+    raise ValueError(f"no real server {asked.real_server[:80]!r} in the pool of {pool.words}; {there}")
+
+
+def _remove(pool: VirtualServer, members: list[RealServer], asked: ChangeServer) -> list[RealServer]:
+    gone = _the_one(pool, members, asked)
+    return [each for each in members if each is not gone]
+
+
+def _weigh(pool: VirtualServer, members: list[RealServer], asked: ChangeServer) -> list[RealServer]:
+    one = _the_one(pool, members, asked)
+    if asked.weight is None:
+        raise ValueError("a weight is missing; give one, 0 sends no new connections")
+    new = msgspec.structs.replace(one, weight=asked.weight)
+    return [new if each is one else each for each in members]
