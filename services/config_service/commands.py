@@ -221,7 +221,8 @@ class RevisionCommands:
             return self._refused(f"revision {trial.revision} is on trial, not revision {asked.revision}")
         if await self._keeper.on_trial.confirm(asked.by) is None:
             return self._refused(f"revision {trial.revision} is not on trial any more")
-        record = self._keeper.holding.record
+        record = await self._keeper.ledger.get(trial.revision)
+        self._keeper.holding.record = record
         note = record.note if record is not None else None
         return msgspec.structs.replace(self._refused(""), accepted=True, note=note)
 

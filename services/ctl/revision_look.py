@@ -85,14 +85,12 @@ def history(*, bus: str | None, state_dir: Path, router: str | None, most: int, 
     return 0
 
 
-def show(
-    *, bus: str | None, state_dir: Path, router: str | None, revision: int, entities: bool, as_json: bool
-) -> int:
+def show(*, bus: str | None, state_dir: Path, router: str | None, revision: int, as_json: bool) -> int:
     """Print one revision."""
 
     async def work(alive: Bus) -> ShownRevision:
         head = await the_head(alive, router)
-        asked = ShowRevision(revision=revision, entities=entities or as_json)
+        asked = ShowRevision(revision=revision, entities=as_json)
         return await ask(alive, head.router, "show", asked, ShownRevision)
 
     try:
@@ -134,10 +132,9 @@ def diff(
         return complain("config diff", str(error), error.status)
     if as_json:
         write_json(found)
-    refused = [each.config for each in found if each.config.reason]
-    for each in refused:
-        sys.stderr.write("".join(f"{plain(line)}\n" for line in each.reason.split("\n")))
+    refused = "".join(f"{each.config.reason}\n" for each in found if each.config.reason)
     if refused:
+        sys.stderr.write("".join(f"{plain(line)}\n" for line in refused.splitlines()))
         return complain("config diff", f"{file} is refused", EXIT_WRONG)
     if not as_json:
         _print(found)

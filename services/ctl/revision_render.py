@@ -113,7 +113,9 @@ def result(found: ConfigResult) -> str:
     if note is None:
         return f"{found.router}: nothing changes, revision {found.revision} says that already"
     trial = ""
-    if note.confirm_by is not None and note.confirmed is None:
+    if note.confirmed is not None:
+        return f"{found.router}: revision {note.revision} stays"
+    if note.confirm_by is not None:
         until = note.confirm_by.astimezone().strftime("%H:%M:%S")
         trial = f"; it goes back to revision {note.back_to} at {until} unless `vipbus config confirm` comes"
     counted = _counted(note.added, note.changed, note.removed)
