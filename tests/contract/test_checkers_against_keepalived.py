@@ -443,7 +443,7 @@ REFUSED += [
 ]
 REFUSED += [
     ("FILE_CHECK", f"track_file g\n{line}")
-    for line in ("weight 2147483648", "weight -2147483648", "weight 1 x", "weight", "delay_loop 5", "dynamic")
+    for line in ("weight 2147483648", "weight -2147483648", "weight 1 x", "weight", "delay_loop 5")
 ]
 ACCEPTED = [
     ("TCP_CHECK", line)

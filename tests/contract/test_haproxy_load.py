@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,14 @@ RELOADS = 10
 
 
 @pytest.fixture
-def programmer(tmp_path: Path, nats_server: NatsServer) -> Iterator[Programmer]:
+def programmer(nats_server: NatsServer) -> Iterator[Programmer]:
     haproxy()
-    made = Programmer(tmp_path / "s", nats_server)
-    made.directory.mkdir()
+    # pytest's own directories may be too long for a socket's path
+    made = Programmer(Path(tempfile.mkdtemp(prefix="haproxy-")), nats_server)
     made.start("--reload-interval", "0.1")
     yield made
     made.close()
+    shutil.rmtree(made.directory)
 
 
 class Load:

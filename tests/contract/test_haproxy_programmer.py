@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +26,14 @@ from vipbus.telemetry import trace
 
 
 @pytest.fixture
-def programmer(tmp_path: Path, nats_server: NatsServer) -> Iterator[Programmer]:
+def programmer(nats_server: NatsServer) -> Iterator[Programmer]:
     haproxy()
-    made = Programmer(tmp_path / "s", nats_server)
-    made.directory.mkdir()
+    # pytest's own directories may be too long for a socket's path
+    made = Programmer(Path(tempfile.mkdtemp(prefix="haproxy-")), nats_server)
     made.start()
     yield made
     made.close()
+    shutil.rmtree(made.directory)
 
 
 @pytest.fixture

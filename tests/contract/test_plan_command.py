@@ -263,7 +263,7 @@ def test_what_cannot_be_planned_is_said(tell: Tell, tmp_path: Path) -> None:
         await w.settled()
         status, out, err = await vipbus(w, "plan", "--config", str(bad))
         assert (status, out) == (2, "")
-        assert f"{bad}:2: " in err
+        assert f"{bad}:2:" in err
         assert err.endswith(f"vipbus plan: {bad} is refused\n")
         status, out, err = await vipbus(w, "plan", "--router", "router-q")
         assert (status, out) == (2, "")

@@ -284,10 +284,11 @@ def test_one_that_hangs_is_ended_with_everybody_in_its_group(bench: Bench, place
 
 
 def test_one_that_is_asked_to_end_may_clean_up(bench: Bench, place: Path) -> None:
-    path = script(place / "tidy", f"trap 'echo tidy > {place}/out; exit 3' TERM", "sleep 100 & wait")
+    mark = f"sleep 9{os.getpid()}.5"  # others sleep too
+    path = script(place / "tidy", f"trap 'echo tidy > {place}/out; exit 3' TERM", f"{mark} & wait")
     found: list[Ended] = []
     number = bench.runner.run(Program(arguments=(path,)), ended=found.append)
-    bench.until(lambda: running("sleep 100"), "it runs")
+    bench.until(lambda: running(mark), "it runs")
     bench.runner.end(number)
     bench.until(lambda: found, "it has ended")
     assert (found[0].status, (place / "out").read_text()) == (3, "tidy\n")
