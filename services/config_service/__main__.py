@@ -57,6 +57,12 @@ def main(arguments: Sequence[str]) -> int:
         "without it DOCKER_HOST, else the local socket (default: not at all)",
     )
     parser.add_argument(
+        "--watch",
+        action="store_true",
+        default=bool(os.environ.get("VIPBUS_WATCH")),
+        help="read a file again when it, or what it includes, changes (default: on SIGHUP and on command)",
+    )
+    parser.add_argument(
         "--revisions-kept",
         type=number,
         default=os.environ.get("VIPBUS_REVISIONS_KEPT") or REVISIONS_KEPT,
@@ -72,8 +78,8 @@ def main(arguments: Sequence[str]) -> int:
 
     async def work(alive: life.Life) -> None:
         sources = [source(option, settings.router, options.config_id) for option in options.file]
-        kept = options.revisions_kept
-        await ConfigService(alive, sources, docker=docker, revisions_kept=kept).run()
+        kept, watch = options.revisions_kept, options.watch
+        await ConfigService(alive, sources, docker=docker, revisions_kept=kept, watch=watch).run()
 
     return life.run("config-service", settings, work, waits_for=WAITS_FOR)
 

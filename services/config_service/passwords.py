@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import asyncio
+import contextlib
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from config_service.keeper import Keeper
+from vipbus.bus import BusAwayError, RefusedError
 from vipbus.runtime.secrets import Secrets
 
 References = frozenset[str]
@@ -30,6 +34,21 @@ class Passwords:
     def resolve(self, references: Collection[str]) -> bool:
         """Say whether all of these are kept."""
         return self.secrets.references.issuperset(references)
+
+    async def keep(
+        self, file: int, references: References, keepers: Sequence[Keeper], *, also: bool = False
+    ) -> None:
+        """Keep what references stand for; what a revision names that can come back stays.
+
+        Raises:
+            NotKeptError: the state directory is not writable.
+        """
+        if also or self.are_new(file, references):
+            for keeper in keepers:
+                with contextlib.suppress(BusAwayError, RefusedError):
+                    await keeper.ledger.records()
+        kept = [keeper.ledger.references for keeper in keepers]
+        await asyncio.to_thread(self.save, file, references, kept, also=also)
 
     def save(
         self, file: int, references: References, kept: Iterable[References | None], *, also: bool = False

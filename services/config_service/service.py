@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +21,9 @@ from config_service.operate import operate
 from config_service.passwords import NotKeptError, Passwords
 from config_service.problems import ConfigError, Problem, file_name
 from config_service.revise import Desired, desire
+from config_service.settling import until_settled
 from config_service.sources import Source, desired_of, ties_of
-from vipbus.bus import BusAwayError, RefusedError
+from config_service.watch import Watch
 from vipbus.contracts import ConfigRefused, Operate, ReloadConfig, ReloadResult, name_token, per_router
 from vipbus.contracts.config_commands import ConfigFile
 from vipbus.contracts.revisions import REVISIONS_KEPT
@@ -34,10 +35,6 @@ log = logging.getLogger(__name__)
 
 WAITS_FOR: Final = ("the bus", "a configuration")
 _SERVICE: Final = "config-service"
-_LONGEST_RELOAD: Final = 60.0
-"""Seconds that a reload command may wait for the bus to take a revision."""
-_LOOK: Final = 0.5
-"""Seconds between two looks at whether the bus takes writes at all."""
 
 
 class ConfigService:
@@ -50,12 +47,14 @@ class ConfigService:
         *,
         docker: str | None = None,
         revisions_kept: int = REVISIONS_KEPT,
+        watch: bool = False,
     ) -> None:
         self._life = life
         self._revisions_kept = revisions_kept
         # `docker` is an engine's address, where its labels are followed
         self._docker = DockerLabels(docker, life.readiness, self._keepers, self._end_by) if docker else None
         self._sources = sources
+        self._watch = Watch(sources, self._read) if watch else None
         self._passwords = Passwords(life.settings.state_dir, map(id, sources))
         self._reading = asyncio.Lock()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -79,6 +78,10 @@ class ConfigService:
         await self._read(self._sources, "start")
         if self._docker is not None:
             self._docker.start()
+        if self._watch is not None:
+            watching = asyncio.get_running_loop().create_task(self._watch.run())
+            watching.add_done_callback(self._keeper_ended)
+            self._reloads.add(watching)
         ends: tuple[asyncio.Future[Any], ...] = (
             asyncio.ensure_future(self._life.stopping.wait()),
             self._fault,
@@ -88,6 +91,8 @@ class ConfigService:
             self._fault.result()
         if self._docker is not None:
             self._docker.stop()
+        for task in self._reloads:
+            task.cancel()
         for keeper in self._keepers():
             await keeper.close()
 
@@ -119,32 +124,13 @@ class ConfigService:
         await self._read(sources, "reload command", by)
         reasons = [one.refusal for one in sources if one.refusal]
         keepers = [one.keeper for one in sources if one.keeper is not None]
-        try:
-            async with asyncio.timeout(_LONGEST_RELOAD):
-                for keeper in keepers:
-                    await self._until_settled(keeper)
-        except TimeoutError:
-            reasons.append(f"the bus has not taken it within {_LONGEST_RELOAD:g} s; it is tried further")
-        except BusAwayError as error:
-            reasons.append(f"the bus takes no writes: {error}; it is tried further")
+        reasons += await until_settled(self._life.bus, keepers)
         return ReloadResult(
             accepted=not reasons,
             revisions=tuple((keeper.router, keeper.revision) for keeper in keepers),
             reason="\n".join(reasons),
             warnings=tuple(text for one in sources for text in one.warnings),
         )
-
-    async def _until_settled(self, keeper: Keeper) -> None:
-        """Wait until the bus holds what a router's file says.
-
-        Raises:
-            BusAwayError: it takes no writes, and will not before someone sees to it.
-        """
-        while not keeper.settled.is_set():
-            if self._life.bus.not_taken:
-                raise BusAwayError(self._life.bus.not_taken)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(keeper.settled.wait(), _LOOK)
 
     # ---- reading
 
@@ -168,7 +154,7 @@ class ConfigService:
                 except ConfigError as error:
                     await self._refuse(one, error)
                 else:
-                    one.refusal = ""
+                    one.refusal, one.suspects = "", ()
                     one.warnings = desired.warnings
                     self._advise()
                     self._life.readiness.problem(f"config {file_name(one.path)}", "")
@@ -209,13 +195,8 @@ class ConfigService:
         Raises:
             ConfigError: the state directory is not writable.
         """
-        if also or self._passwords.are_new(id(one), references):
-            for keeper in self._keepers():
-                with contextlib.suppress(BusAwayError, RefusedError):
-                    await keeper.ledger.records()
-        kept = [keeper.ledger.references for keeper in self._keepers()]
         try:
-            await asyncio.to_thread(self._passwords.save, id(one), references, kept, also=also)
+            await self._passwords.keep(id(one), references, self._keepers(), also=also)
         except NotKeptError as error:
             raise _refused(one, str(error)) from None
 
@@ -223,6 +204,7 @@ class ConfigService:
         if error.reason == one.refusal:
             log.warning("%s", error.reason)  # readiness logs only what is new
         one.refusal = error.reason
+        one.suspects = tuple(dict.fromkeys(Path(each.file) for each in error.problems))
         self._life.readiness.problem(f"config {file_name(one.path)}", error.reason)
         for line in error.lines(10)[1:]:
             log.warning("%s", line)

@@ -30,6 +30,8 @@ class Source(msgspec.Struct):
     """Why the file was refused when it was last read; empty when it was accepted."""
     warnings: tuple[str, ...] = ()
     """Of the file that was accepted last."""
+    suspects: tuple[Path, ...] = ()
+    """The files that are why it was refused."""
     known: Known = msgspec.field(default_factory=Known)
     accepted: Configuration | None = None
     """As it was read last; of its virtual servers perhaps a part alone."""

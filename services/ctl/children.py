@@ -52,6 +52,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogFormat
     standby: str
     bus_port: int
+    watch: bool = False
+    """True: the file is read again when it changes."""
     docker: str | None = None
     """The address of the engine whose labels config-service follows; None: none."""
     metrics: ListenAddress | None
@@ -96,6 +98,7 @@ def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
             command=python_module(
                 "config_service",
                 *("--file", str(settings.file), *_config_id(settings), *common, *listens[0], *docker),
+                *(("--watch",) if settings.watch else ()),
             ),
             # the operator's file may belong to someone else
             capabilities=(Capability.DAC_READ_SEARCH,),

@@ -41,9 +41,12 @@ def _drift(event: DriftRepaired) -> str:
 
 def _accepted(event: ConfigAccepted) -> str:
     warned = f", {count(len(event.warnings), 'warning')}" if event.warnings else ""
+    who = f" by {event.by}" if event.by else ""
+    said = "" if event.how == "file" else f" ({event.how}{who}{f': {event.why}' if event.why else ''})"
+    over = f"; it takes {event.over} away" if event.over else ""
     return (
         f"{event.router} accepted revision {event.revision} of {event.source}: {event.added} added, "
-        f"{event.changed} changed, {event.removed} removed{warned}"
+        f"{event.changed} changed, {event.removed} removed{warned}{said}{over}"
     )
 
 

@@ -61,6 +61,7 @@ class Service:
         self.server = server
         self.url = server.url
         """Where the service finds it."""
+        self.options: tuple[str, ...] = ()
         self.file = directory / "lb.conf"
         self.file.write_text(GOOD)
         self.log = directory / "stderr"
@@ -75,7 +76,7 @@ class Service:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "config_service", "--bus", self.url),
-                    *("--state-dir", str(self._directory), *options),
+                    *("--state-dir", str(self._directory), *options, *self.options),
                 ],
                 stderr=log,
             )

@@ -69,6 +69,7 @@ def _metrics(text: str) -> ListenAddress | None:
     metavar="N",
     help="Loopback port of the embedded bus.",
 )
+@click.option("--watch", is_flag=True, help="Read FILE again when it, or what it includes, changes.")
 @click.option(
     "--docker",
     type=Read("engine", docker_host),
@@ -97,6 +98,7 @@ def run(
     standby: str,
     bus_port: int,
     docker: str | None,
+    watch: bool,
     metrics: ListenAddress | None,
 ) -> int:
     """Run a router."""
@@ -114,6 +116,7 @@ def run(
             standby=standby,
             bus_port=bus_port,
             docker=docker,
+            watch=watch,
             metrics=metrics,
         )
     )
