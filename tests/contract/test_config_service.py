@@ -231,8 +231,10 @@ def test_the_first_revision_is_whole_and_said(service: Run) -> None:
         # the head's write comes last, and all of a revision is one trace
         assert max(one.revisions(), key=one.revisions().__getitem__) == "r1.head"
         assert len({entry.trace for entry in one.all.entries.values()}) == 1
-        assert await one.event(ConfigAccepted, 1) == ConfigAccepted(
-            router="r1", revision=1, source=str(one.file), added=5, changed=0, removed=0
+        said = await one.event(ConfigAccepted, 1)
+        assert said.by.startswith("config-service@")
+        assert said == ConfigAccepted(
+            router="r1", revision=1, source=str(one.file), added=5, changed=0, removed=0, by=said.by
         )
         condition = await one.condition(lambda found: found.ready, "it is ready")
         assert condition.revisions == (("r1", 1),)

@@ -147,7 +147,7 @@ def test_a_refused_file_is_said_with_its_line_and_changes_nothing(site: Run) -> 
         result = await one.apply(GOOD.replace("weight 1", "weight many", 1))
         assert not result.accepted
         assert result.reason.startswith("/else/where.conf:10:16: weight: 'many' is no whole number")
-        assert (await one.diff("{")).reason.startswith("/else/where.conf:1: ")
+        assert (await one.diff("{")).reason.startswith("/else/where.conf:1:1: ")
         assert one.revision() == 1
 
     site(story)
