@@ -213,6 +213,8 @@ def test_what_stays_as_it_is_is_told(text: str, warning: str) -> None:
         ("includer sub", "is a directory; name the files in it", ""),
         ("include gone.conf", "", "leads to no file; check it"),
         ("includea gone.conf", "leads to no file; check it", ""),
+        ("include no\0/*.conf", "has an octet of 0", ""),
+        ("include no\0.conf", "has an octet of 0", ""),
         ("include_check\ninclude none.conf", "include: there is no file 'none.conf'; check the path", ""),
         ("include_check match\ninclude none.conf", "include: there is no file 'none.conf'; check", ""),
         ("include_check readable\ninclude none.conf", "", "include: there is no file 'none.conf', so"),
