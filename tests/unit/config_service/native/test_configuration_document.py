@@ -21,7 +21,7 @@ MISTAKE, SECRETS = re.findall(r"^```text\n(.*?)^```$", DOCUMENT, re.MULTILINE | 
 def test_an_example_compiles(text: str) -> None:
     for router in routers(text, "v.toml") or ("lb-a",):
         warnings: list[Problem] = []
-        assert any(isinstance(one, VrrpInstance) for one in read(text, "v.toml", router, str, warnings))
+        assert read(text, "v.toml", router, str, warnings)
         assert warnings == []
 
 
