@@ -60,6 +60,8 @@ class Holding:
         self._unsure: Next | None = None
         """A revision whose head was written, while it is not known whether it was applied."""
         self._looked = False
+        self._clean = False
+        """True: since the bucket was found to hold what the head names nobody else wrote."""
         self._moved = asyncio.Event()
         self._follow = bus.follow(CONFIG, f"{name_token(router)}.>", on_change=self._on_change)
         bus.on_change.append(self._moved.set)
@@ -142,7 +144,7 @@ class Holding:
         await self._note_what_was_applied()
         damaged = self._head_key in self._follow.malformed
         present = self._present(desired, damaged=damaged)
-        changes = compare(desired.bodies, present.held, present.unreadable)
+        changes = _changes(desired, present)
         now = datetime.now(UTC)
         new = next_revision(desired, present, changes, now)
         if new is not None or changes.writes:
@@ -158,8 +160,10 @@ class Holding:
                     "vipbus.cause": desired.cause,
                 },
             ) as span:
+                self._clean = False
                 await self._write(desired, changes, new, span.context, now)
             await self._until_seen()
+        self._clean = not self.foreign
         await self._forget_unfinished()
 
     def _present(self, desired: Desired, *, damaged: bool) -> Present:
@@ -174,6 +178,7 @@ class Holding:
             unreadable=[key for key in self._follow.malformed if key != self._head_key],
             whole=self.whole() if is_new else None,
             known=self._known,
+            clean=self._clean and not self.foreign and not self._follow.malformed,
         )
 
     async def _write(
@@ -226,3 +231,13 @@ class Holding:
         if self._unfinished is not None:
             await self._ledger.forget(self._unfinished[0])
             self._unfinished = None
+
+
+def _changes(desired: Desired, present: Present) -> Changes:
+    """Compare; where it is known what is held, only what is another object than there."""
+    whole = present.whole
+    if not present.clean or whole is None:
+        return compare(desired.bodies, present.held, present.unreadable)
+    wanted = {key: body for key, body in desired.bodies.items() if whole.get(key) is not body}
+    keys = [*wanted, *(whole.keys() - desired.bodies.keys())]
+    return compare(wanted, {key: present.held[key] for key in keys if key in present.held})

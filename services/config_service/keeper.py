@@ -25,7 +25,7 @@ from config_service.stance import Stance
 from config_service.telling import Telling
 from config_service.trial import Trial
 from vipbus.bus import Bus, BusAwayError, RefusedError
-from vipbus.contracts import Head, revision_digest
+from vipbus.contracts import Head, moved_digest
 from vipbus.contracts.revisions import How, RevisionNote, RevisionRecord
 from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry import trace
@@ -279,7 +279,7 @@ async def rolled_back(
         router=keeper.router,
         source=record.note.source if record is not None else head.source,
         bodies=bodies,
-        digest=revision_digest(bodies),
+        digest=moved_digest(head.digest, whole, bodies),
         cause=cause,
         by=by,
         how=how,

@@ -11,7 +11,7 @@ import msgspec
 from config_service import past
 from config_service.keepalived.compile import Configuration
 from config_service.problems import some_of
-from vipbus.contracts import Head, revision_digest
+from vipbus.contracts import Head, moved_digest, revision_digest
 from vipbus.contracts.revisions import How, RevisionNote, RevisionRecord
 
 
@@ -83,6 +83,8 @@ class Present(msgspec.Struct, frozen=True):
     """What the head names; None where that is not known."""
     known: int = 0
     """The highest revision ever seen: a bus that lost its store must not count anew."""
+    clean: bool = False
+    """True: what is held is known to be what the head names, and nothing else."""
 
 
 class Next(msgspec.Struct, frozen=True):
@@ -94,12 +96,20 @@ class Next(msgspec.Struct, frozen=True):
     head: Head
 
 
-def desire(configuration: Configuration, cause: str, bodies: dict[str, bytes] | None = None) -> Desired:
-    """Say what a file says; ``bodies`` are all its entities where they are encoded already."""
+def desire(
+    configuration: Configuration,
+    cause: str,
+    bodies: dict[str, bytes] | None = None,
+    before: Desired | None = None,
+) -> Desired:
+    """Say what a file says; ``bodies`` are all its entities where they are encoded already.
+
+    ``before`` is what it said before, if that is known: what is the same is not digested again.
+    """
     if bodies is None:
         encode = msgspec.json.Encoder().encode
         bodies = {entity.key: encode(entity) for entity in configuration.entities}
-    digest = revision_digest(bodies)
+    digest = revision_digest(bodies) if before is None else moved_digest(before.digest, before.bodies, bodies)
     return Desired(
         configuration.router,
         configuration.source,
@@ -151,6 +161,9 @@ def next_revision(desired: Desired, present: Present, changes: Changes, now: dat
     if whole is None:
         # with nothing whole before it there is nothing to go back to
         undo: dict[str, bytes | None] = {}
+        added, changed, removed = changes.added, changes.changed, changes.removed
+    elif present.clean:
+        undo = {write.key: whole.get(write.key) for write in changes.writes}
         added, changed, removed = changes.added, changes.changed, changes.removed
     else:
         held = {key: each.body for key, each in present.held.items() if key not in present.unreadable}

@@ -9,7 +9,7 @@ import msgspec
 from config_service.named import nearest, real_server
 from config_service.pools import KEEPS_PORT, findings
 from config_service.revise import Desired
-from vipbus.contracts import Entity, RealServer, VirtualServer, revision_digest
+from vipbus.contracts import Entity, RealServer, VirtualServer, moved_digest
 from vipbus.contracts.config_commands import ChangeServer
 from vipbus.runtime.naming import means, place_of
 
@@ -25,25 +25,29 @@ def changed_server(base: Desired | None, asked: ChangeServer) -> Desired:
     """
     if base is None:
         raise ValueError("nothing is configured yet; look at `vipbus status`")
-    pools = _pools(base, asked.virtual_server)
-    bodies = dict(base.bodies)
+    before: dict[str, bytes] = {}
+    after: dict[str, bytes] = {}
     change = {"add": _add, "remove": _remove, "set-weight": _weigh}[asked.verb]
-    for pool in pools:
+    for pool in _pools(base, asked.virtual_server):
         prefix = f"{pool.key.replace('.virtual-server.', '.real-server.')}."
         # decoded are the members of this pool, of forty thousand
-        members = [_decode(body) for key, body in base.bodies.items() if key.startswith(prefix)]
-        reals = [each for each in members if isinstance(each, RealServer)]
-        after = change(pool, reals, asked)
-        if wrong := next((each.text for each in findings(pool, after) if each.fatal), ""):
+        held = {key: body for key, body in base.bodies.items() if key.startswith(prefix)}
+        reals = [each for body in held.values() if isinstance(each := _decode(body), RealServer)]
+        wanted = change(pool, reals, asked)
+        if wrong := next((each.text for each in findings(pool, wanted) if each.fatal), ""):
             raise ValueError(f"{pool.words}: {wrong}")
-        for gone in {each.key for each in reals} - {each.key for each in after}:
-            del bodies[gone]
         same = set(map(id, reals))
-        bodies |= {each.key: msgspec.json.encode(each) for each in after if id(each) not in same}
+        before |= held
+        after |= {
+            each.key: held[each.key] if id(each) in same else msgspec.json.encode(each) for each in wanted
+        }
+    bodies = {**base.bodies, **after}
+    for gone in before.keys() - after.keys():
+        del bodies[gone]
     return msgspec.structs.replace(
         base,
         bodies=bodies,
-        digest=revision_digest(bodies),
+        digest=moved_digest(base.digest, before, after),
         cause=f"{_VERBS[asked.verb]} {asked.real_server}",
         by=asked.by,
         how="server",
@@ -54,9 +58,12 @@ def changed_server(base: Desired | None, asked: ChangeServer) -> Desired:
 
 
 def _pools(base: Desired, name: str) -> list[VirtualServer]:
-    found = [_decode(body) for key, body in base.bodies.items() if key.split(".")[1] == "virtual-server"]
-    pools = [each for each in found if isinstance(each, VirtualServer)]
-    meant = [pool for pool in pools if means(name, pool)]
+    bodies = [body for key, body in base.bodies.items() if ".virtual-server." in key]
+    pools = [each for body in bodies if isinstance(each := _decode(body), VirtualServer)]
+    # most say an address and a port: of thousands, few have that address
+    place = place_of(name)
+    near = pools if place is None else [pool for pool in pools if pool.address == place.address]
+    meant = [pool for pool in near if means(name, pool)]
     if not meant:
         there = _there(name, (pool.id for pool in pools), "virtual server")
         raise ValueError(f"no virtual server is {name[:80]!r}; {there}")

@@ -33,6 +33,8 @@ class Source(msgspec.Struct):
     suspects: tuple[Path, ...] = ()
     """The files that are why it was refused."""
     known: Known = msgspec.field(default_factory=Known)
+    said: Desired | None = None
+    """As it was read last, encoded."""
     accepted: Configuration | None = None
     """As it was read last; of its virtual servers perhaps a part alone."""
 
@@ -58,7 +60,8 @@ def desired_of(one: Source, cause: str, secrets: Secrets, *, empty_pools: bool) 
         one.path, one.router, secrets, one.known, one.config_id, empty_pools=empty_pools
     )
     one.accepted = configuration
-    return desire(configuration, cause, bodies)
+    one.said = desire(configuration, cause, bodies, one.said)
+    return one.said
 
 
 def ties_of(sources: Sequence[Source]) -> list[str]:

@@ -14,7 +14,7 @@ from config_service.consent import said_of
 from config_service.overlay import Held, Overlaid, Overlay, operators_part
 from config_service.past import Bodies
 from config_service.revise import Desired
-from vipbus.contracts import Head, revision_digest
+from vipbus.contracts import Head, moved_digest
 from vipbus.contracts.revisions import RevisionRecord
 
 WholeNow = Callable[[], Bodies | None]
@@ -89,7 +89,9 @@ class Stance:
             )
         if bodies is base.bodies:
             return base
-        return msgspec.structs.replace(base, bodies=bodies, digest=revision_digest(bodies))
+        return msgspec.structs.replace(
+            base, bodies=bodies, digest=moved_digest(base.digest, base.bodies, bodies)
+        )
 
     def _consider(self, head: Head | None, record: RevisionRecord | None, whole: WholeNow) -> None:
         reading, self._reading = self._reading, None
@@ -124,7 +126,7 @@ def _adopted(head: Head, record: RevisionRecord | None, whole: WholeNow) -> Desi
         router=head.router,
         source=head.source,
         bodies=bodies,
-        digest=head.digest if len(bodies) == len(running) else revision_digest(bodies),
+        digest=moved_digest(head.digest, running, bodies),
         cause=head.cause,
         by=note.by if note else head.by,
         how=note.how if note else head.how,

@@ -50,6 +50,7 @@ from vipbus.contracts.config import (
     RealServer,
     Scheduler,
     VirtualServer,
+    moved_digest,
     revision_digest,
 )
 from vipbus.contracts.events import (
@@ -316,6 +317,7 @@ __all__ = [
     "address_token",
     "command_subject",
     "mark_token",
+    "moved_digest",
     "name_token",
     "per_prober",
     "per_router",

@@ -23,14 +23,12 @@ from vipbus.contracts import (
     VrrpScript,
     VrrpSettings,
     name_token,
-    revision_digest,
 )
+from vipbus.runtime.held import Held
 from vipbus.telemetry.trace import TraceContext
 
 if TYPE_CHECKING:
     from vipbus.bus import Entry
-
-_SERVERS = (VirtualServer, RealServer)
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +67,7 @@ class Revisions:
     def __init__(self) -> None:
         self._whole: dict[str, Revision] = {}
         self._seen: dict[str, int] = {}
+        self._held: dict[str, Held] = {}
         self.waiting = False
         """True while a head is there whose revision is not whole: any further entity may complete it."""
 
@@ -97,7 +96,9 @@ class Revisions:
         changed: set[str] = set()
         new = {token: entry for token, entry in heads.items() if self._seen.get(token) != entry.revision}
         for token, entry in new.items():
-            revision = _whole_revision(token, entry, entries)
+            held = self._held.setdefault(token, Held(token))
+            held.move(entries)
+            revision = _whole_revision(entry, held)
             if revision is not None:
                 self._whole[token] = revision
                 self._seen[token] = entry.revision
@@ -106,33 +107,21 @@ class Revisions:
         return changed
 
 
-def _whole_revision(
-    token: str, head_entry: Entry[ConfigDocument], entries: Mapping[str, Entry[ConfigDocument]]
-) -> Revision | None:
+def _whole_revision(head_entry: Entry[ConfigDocument], held: Held) -> Revision | None:
     head = head_entry.value
-    if not isinstance(head, Head):
+    if not isinstance(head, Head) or (len(held), held.digest) != (head.entities, head.digest):
         return None
-    prefix = f"{token}."
-    own = {key: entry for key, entry in entries.items() if key.startswith(prefix) and entry is not head_entry}
-    if (
-        len(own) != head.entities
-        or revision_digest({key: entry.body for key, entry in own.items()}) != head.digest
-    ):
-        return None
-    values = [own[key].value for key in sorted(own)]
+    others = held.others
     return Revision(
         head=head,
         vrrp=vrrp_configuration(
-            head.router,
-            head.revision,
-            # nearly all are of these two kinds, and the others are looked through kind by kind
-            [value for value in values if not isinstance(value, _SERVERS)],
+            head.router, head.revision, [value for value in others if not isinstance(value, VirtualServer)]
         ),
-        virtual_servers=tuple([value for value in values if isinstance(value, VirtualServer)]),
-        real_servers=tuple([value for value in values if isinstance(value, RealServer)]),
-        ipvs=next((value for value in values if isinstance(value, IpvsSettings)), None),
-        proxies=tuple([value for value in values if isinstance(value, Proxy)]),
-        proxy_pools=tuple([value for value in values if isinstance(value, ProxyPool)]),
+        virtual_servers=tuple([value for value in others if isinstance(value, VirtualServer)]),
+        real_servers=held.real_servers,
+        ipvs=next((value for value in others if isinstance(value, IpvsSettings)), None),
+        proxies=tuple([value for value in others if isinstance(value, Proxy)]),
+        proxy_pools=tuple([value for value in others if isinstance(value, ProxyPool)]),
         trace=head_entry.trace,
     )
 
