@@ -38,7 +38,9 @@ def test_a_refused_file_changes_nothing(lab: Lab, damage: object) -> None:
     try:
         checked = r1.vipbus("config", "check", str(r1.configuration))
         assert checked.returncode == 2
-        assert re.search(rf"{re.escape(str(r1.configuration))}:\d+: ", checked.stdout + checked.stderr)
+        assert re.search(
+            rf"{re.escape(str(r1.configuration))}:\d+(?::\d+)?: ", checked.stdout + checked.stderr
+        )
 
         r1.reload()
         eventually(
@@ -48,7 +50,7 @@ def test_a_refused_file_changes_nothing(lab: Lab, damage: object) -> None:
         assert f"{r1.configuration.name}:" in str(r1.events("vipbus.event.config.r1.refused")[-1])
         reloaded = r1.ask("config", "reload")
         assert reloaded.returncode == 2
-        assert re.search(r"keepalived\.conf:\d+: ", reloaded.stdout + reloaded.stderr)
+        assert re.search(r"keepalived\.conf:\d+(?::\d+)?: ", reloaded.stdout + reloaded.stderr)
     finally:
         r1.configuration.write_text(good)
     assert r1.events("vipbus.event.config.r1.accepted") == accepted
