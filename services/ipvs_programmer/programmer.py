@@ -158,6 +158,9 @@ class Programmer:
         dirty: dict[Key, Configured] = {
             server.key: server for token in moved for server in layout.by_instance.get(token, ())
         }
+        # what holds the same table in another epoch says so
+        roles = (each.instance for each in changes if each.template == "vipbus.state.role")
+        dirty |= {server.key: server for token in roles for server in layout.by_instance.get(token, ())}
         if before is not None and before is not layout:
             dirty |= layout.news(before)
             # what the kernel refused may be done under another revision
