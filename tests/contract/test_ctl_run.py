@@ -160,6 +160,16 @@ def test_a_router_lives_is_hurt_and_leaves(router: Router) -> None:
     assert len(report.not_ready) == (0 if has_ipvs else 2)
     assert report.virtual_servers[0].real_servers[0].verdict == "up"
 
+    # a change by command is held by everyone who works from it when it is done
+    weighed = router.vipbus("server", "set-weight", "10.9.0.1:80", "127.0.0.1:8080", "2", "--wait", "--json")
+    assert weighed.returncode == 0, weighed.stderr
+    (held,) = json.loads(weighed.stdout)["holds"]
+    assert [(each["service"], each["revision"]) for each in held["consumers"]] == [
+        ("health-prober", 2),
+        ("ipvs-programmer", 2),
+        ("vrrp-agent", 2),
+    ]
+
     # every one of them is killed, the bus too; each is back, and the address never goes
     for name in (*SERVICES, "nats-server"):
         killed = router.pids()[name]
@@ -177,15 +187,17 @@ def test_a_router_lives_is_hurt_and_leaves(router: Router) -> None:
     events = router.vipbus("events", "--json", "event.service").stdout.splitlines()
     assert sorted(json.loads(line)["data"]["service"] for line in events) == sorted(SERVICES)
 
-    # a change is taken by SIGHUP, a wrong file refused
+    # what the command said outlived them all; a change of the file is taken by SIGHUP, a wrong one refused
+    report = router.status()
+    assert (report.routers[0].revision, report.virtual_servers[0].real_servers[0].weight) == (2, 2)
     router.file.write_text(CONFIG.replace("weight 1", "weight 3"))
     os.kill(state.pid, signal.SIGHUP)
-    eventually(lambda: router.status().routers[0].revision == 2, "revision 2 runs", within=15, every=0.2)
+    eventually(lambda: router.status().routers[0].revision == 3, "revision 3 runs", within=15, every=0.2)
     router.file.write_text("nonsense {\n")
     refused = router.vipbus("config", "reload")
     assert refused.returncode == 2
     assert f"{router.file}:1:1: " in refused.stderr
-    assert router.status().routers[0].revision == 2
+    assert router.status().routers[0].revision == 3
 
     # it leaves: the address first, then everything else
     pids = router.pids()
