@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from config_service.alike import aimed
 from config_service.named import nearest, real_server
 from config_service.pools import KEEPS_PORT, findings
 from config_service.revise import Desired
@@ -105,29 +106,23 @@ def _like(pool: VirtualServer, members: list[RealServer], name: str) -> RealServ
 def member(
     pool: VirtualServer, like: RealServer | None, address: str, port: int, weight: int | None
 ) -> RealServer:
-    """Make a pool's member like another one; its checks go to its own place where those of the other did."""
-    if like is None:
-        return RealServer(
-            router=pool.router,
-            virtual_server=pool.id,
-            address=address,
-            port=port,
-            weight=1 if weight is None else weight,
-        )
-    checks = tuple(
-        msgspec.structs.replace(
-            check,
-            **({"address": address} if getattr(check, "address", None) == like.address else {}),
-            **({"port": port} if getattr(check, "port", None) == like.port else {}),
-        )
-        for check in like.checks
-    )
+    """Make a pool's member like another one, or as its virtual server's template; checks go to its own place.
+
+    Programs that are told of one real server know nothing of another.
+    """
+    own = like if like is not None else pool.template
+    if own is None:
+        own = RealServer(router=pool.router, virtual_server=pool.id, address=address, port=port)
     return msgspec.structs.replace(
-        like,
+        own,
+        router=pool.router,
+        virtual_server=pool.id,
         address=address,
         port=port,
-        weight=like.weight if weight is None else weight,
-        checks=checks,
+        weight=own.weight if weight is None else weight,
+        checks=tuple(aimed(check, own, address, port) for check in own.checks),
+        notify_up=None if like is not None else own.notify_up,
+        notify_down=None if like is not None else own.notify_down,
         origin="",
     )
 

@@ -16,15 +16,14 @@ from typing import Final
 
 import msgspec
 
+from config_service.alike import aimed
 from config_service.docker_labels.containers import Network
 from config_service.docker_labels.labels import NETWORK, PORT, Member, Refused, refused
 from config_service.pools import CHECK_EVERY, KEEPS_PORT, NOWHERE, family_of
 from config_service.problems import quoted
 from vipbus.contracts import (
-    Check,
     Entity,
     RealServer,
-    ScriptCheck,
     TcpCheck,
     VirtualServer,
     VrrpInstance,
@@ -161,7 +160,7 @@ class _Pools:
             # programs that are told of one real server know nothing of another
             notify_up=like.notify_up if like is virtual.template else None,
             notify_down=like.notify_down if like is virtual.template else None,
-            checks=tuple(_aimed(each, like, address, member.port or port) for each in like.checks),
+            checks=tuple(aimed(each, like, address, member.port or port) for each in like.checks),
             origin=f"{ORIGIN} {member.container}",
         )
 
@@ -218,15 +217,3 @@ def _plain(virtual: VirtualServer) -> RealServer:
         port=0,
         checks=checks,
     )
-
-
-def _aimed(check: Check, like: RealServer, address: str, port: int) -> Check:
-    """Send to a real server what goes to the one that it is like."""
-    own_address, own_port = check.address == like.address, check.port == like.port
-    aimed: Check = msgspec.structs.replace(
-        check, address=address if own_address else check.address, port=port if own_port else check.port
-    )
-    if isinstance(aimed, ScriptCheck):
-        words = tuple(address if word == like.address else word for word in aimed.program.arguments)
-        return msgspec.structs.replace(aimed, program=msgspec.structs.replace(aimed.program, arguments=words))
-    return aimed
