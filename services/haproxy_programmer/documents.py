@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from haproxy_programmer.members import by_endpoint
 from haproxy_programmer.metrics import MEMBERS
 from haproxy_programmer.observed import Server
-from haproxy_programmer.render import by_endpoint
 from haproxy_programmer.site import Site
 from haproxy_programmer.wanted import DOWN, DRAIN, MAINT
 from vipbus.bus import Bus, StateWriter

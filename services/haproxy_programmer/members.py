@@ -23,6 +23,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     weight: int
     """0 to `LARGEST`; 0 takes no new clients."""
+    usual: int = 1
+    """What the configuration says that it weighs, scaled alike."""
     state: State
 
     @property
@@ -43,16 +45,22 @@ def members(
     """
     own = [each for each in real_servers if each.virtual_server == pool]
     weights = [_weight(each, verdicts.get(f"{pool}.{each.id}")) for each in own]
-    largest = max(weights, default=0)
+    largest = max((*weights, *(each.weight for each in own)), default=0)
     return tuple(
         Member(
             address=each.address,
             port=each.port,
             weight=_scaled(weight, largest),
+            usual=_scaled(each.weight, largest),
             state=_state(each, verdicts.get(f"{pool}.{each.id}"), operators.get(f"{pool}.{each.id}")),
         )
         for each, weight in zip(own, weights, strict=True)
     )
+
+
+def by_endpoint(members: Iterable[Member]) -> dict[tuple[str, int], Member]:
+    """Find members by who they are."""
+    return {member.endpoint: member for member in members}
 
 
 def _weight(real: RealServer, verdict: Verdict | None) -> int:

@@ -5,6 +5,7 @@ After a reload nobody is taken for up who is down (management.txt, ``show server
 
 from __future__ import annotations
 
+from haproxy_programmer.render.servers import initial_weights
 from haproxy_programmer.site import Site
 from haproxy_programmer.wanted import DOWN, UP, wanted
 from haproxy_programmer.writing import word
@@ -20,10 +21,11 @@ _HEAD = (
 def state_file(site: Site) -> str:
     """Write the file: the members alone, a free slot is disabled by its own line of the configuration."""
     numbers = {pool.id: number for number, pool in enumerate(site.pools, 1)}
+    weights = {pool.id: initial_weights(site, pool) for pool in site.pools}
     lines = [
         f"{numbers[pool]} {word(pool)} {name[1:]} {word(name)} {word(each.address)} "
         f"{UP if each.up else DOWN} "
-        f"{each.admin} {each.weight} {each.weight} 0 1 0 0 0 0 0 0 - {each.port} - 0 0 - - 0\n"
+        f"{each.admin} {each.weight} {weights[pool][name]} 0 1 0 0 0 0 0 0 - {each.port} - 0 0 - - 0\n"
         for (pool, name), each in wanted(site).items()
         if each.address is not None
     ]

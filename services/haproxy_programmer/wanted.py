@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from haproxy_programmer.members import Member
-from haproxy_programmer.render import by_endpoint
+from haproxy_programmer.members import Member, by_endpoint
 from haproxy_programmer.site import Site
 from haproxy_programmer.slots import Slot
 

@@ -93,13 +93,16 @@ from vipbus.contracts.pools import (
     Tunnel,
 )
 from vipbus.contracts.proxy import (
-    Balance,
     Proxy,
     ProxyBind,
     ProxyMember,
-    ProxyPool,
     ProxyPoolTable,
     ProxyTimeouts,
+)
+from vipbus.contracts.proxy_pool import (
+    Balance,
+    PoolTimeouts,
+    ProxyPool,
     pool_token,
 )
 from vipbus.contracts.state import (
@@ -249,6 +252,7 @@ __all__ = [
     "PingCheck",
     "PoolHeld",
     "PoolReleased",
+    "PoolTimeouts",
     "ProbeAttempt",
     "ProbeNow",
     "ProbeReport",

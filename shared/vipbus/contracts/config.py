@@ -32,7 +32,8 @@ from vipbus.contracts.pools import (
     Standby,
     Tunnel,
 )
-from vipbus.contracts.proxy import Proxy, ProxyPool
+from vipbus.contracts.proxy import Proxy
+from vipbus.contracts.proxy_pool import ProxyPool
 from vipbus.contracts.revisions import How
 from vipbus.contracts.tokens import (
     address_token,

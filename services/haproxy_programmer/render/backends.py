@@ -1,0 +1,52 @@
+"""A pool without its members (configuration.txt, ``backend``). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haproxy_programmer.writing import time, word
+from vipbus.contracts import Balance, ProxyPool
+
+
+def backend(pool: ProxyPool) -> Iterator[str]:
+    """Write a pool up to its servers.
+
+    Raises:
+        UnwritableError: a value cannot be written.
+    """
+    yield f"backend {word(pool.id)}"
+    yield f"    mode {pool.mode}"
+    yield from _balance(pool.balance)
+    yield f"    retries {pool.retries}"
+    timeouts = pool.timeouts
+    yield f"    timeout connect {time(timeouts.connect)}"
+    yield f"    timeout server {time(timeouts.server)}"
+    yield f"    timeout queue {time(timeouts.queue)}"
+    yield f"    timeout tunnel {time(timeouts.tunnel)}"
+    if options := list(_of_servers(pool)):
+        yield f"    default-server {' '.join(options)}"
+
+
+def _balance(balance: Balance) -> Iterator[str]:
+    name = word(balance.parameter) if balance.parameter is not None else ""
+    match balance.algorithm:
+        case "url-param":
+            yield f"    balance url_param {name}"
+        case "header":
+            yield f"    balance hdr({name})"
+        case "rdp-cookie":
+            # the cookie is in the client's first words: a member is chosen when they are here
+            yield "    tcp-request inspect-delay 5s"
+            yield f"    tcp-request content accept if {{ req.rdp_cookie({name}) -m found }}"
+            yield f"    balance rdp-cookie({name})"
+        case algorithm:
+            yield f"    balance {algorithm}"
+    if balance.hash == "consistent":
+        yield "    hash-type consistent"
+
+
+def _of_servers(pool: ProxyPool) -> Iterator[str]:
+    if pool.max_connections is not None:
+        yield f"maxconn {pool.max_connections}"
+    if pool.send_proxy:
+        yield "send-proxy" if pool.send_proxy == "v1" else "send-proxy-v2"

@@ -1,0 +1,15 @@
+"""Where a proxy listens (configuration.txt, ``bind``). Pure."""
+
+from __future__ import annotations
+
+from haproxy_programmer.writing import endpoint
+from vipbus.contracts import ProxyBind
+
+
+def bind(listens: ProxyBind) -> str:
+    """Write what follows ``bind``."""
+    # the address may be another router's now: it is bound before it is here, and serves as soon as it comes
+    words = [endpoint(listens.address, listens.port), "transparent"]
+    if listens.accept_proxy:
+        words.append("accept-proxy")
+    return " ".join(words)
