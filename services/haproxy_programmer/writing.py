@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\"'\\#;<>`${}]{1,1024}")
+_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,4096}")
 
 
 class UnwritableError(Exception):
@@ -24,6 +25,26 @@ def word(text: str) -> str:
     if _WORD.fullmatch(text) is None:
         raise UnwritableError(f"{text[:80]!r} cannot stand in HAProxy's configuration")
     return text
+
+
+def quoted(text: str) -> str:
+    """Write a text as one word, whatever is in it (configuration.txt, Quoting and escaping).
+
+    Raises:
+        UnwritableError: it is empty, or more than a line.
+    """
+    if _LINE.fullmatch(text) is None:
+        raise UnwritableError(f"{text[:80]!r} cannot stand in HAProxy's configuration")
+    return "'" + text.replace("'", r"'\''") + "'"
+
+
+def literal(text: str) -> str:
+    """Write a text where HAProxy looks for expressions (configuration.txt, Custom log format): it has none.
+
+    Raises:
+        UnwritableError: it is empty, or more than a line.
+    """
+    return quoted(text.replace("%", "%%"))
 
 
 def endpoint(address: str, port: int) -> str:

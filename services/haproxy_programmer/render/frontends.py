@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haproxy_programmer.render.binds import bind
+from haproxy_programmer.render.routes import routes
 from haproxy_programmer.writing import time, word
 from vipbus.contracts import Proxy, pool_token
 
@@ -38,3 +39,4 @@ def _http(proxy: Proxy) -> Iterator[str]:
         yield "    http-request set-header X-Forwarded-Proto https if { ssl_fc }"
         yield "    http-request set-header X-Forwarded-Proto http unless { ssl_fc }"
         yield "    http-request set-header X-Forwarded-Port %[dst_port]"
+    yield from routes(proxy)

@@ -105,6 +105,13 @@ from vipbus.contracts.proxy_pool import (
     ProxyPool,
     pool_token,
 )
+from vipbus.contracts.proxy_rules import (
+    HeaderChange,
+    HeaderMatch,
+    PathChange,
+    ProxyRoute,
+    Redirect,
+)
 from vipbus.contracts.state import (
     Condition,
     Destination,
@@ -228,6 +235,8 @@ __all__ = [
     "HandoverResult",
     "Head",
     "Header",
+    "HeaderChange",
+    "HeaderMatch",
     "Hmac",
     "HmacKey",
     "HttpCheck",
@@ -249,6 +258,7 @@ __all__ = [
     "OperatorState",
     "OperatorStateName",
     "Opinion",
+    "PathChange",
     "PingCheck",
     "PoolHeld",
     "PoolReleased",
@@ -267,9 +277,11 @@ __all__ = [
     "ProxyPoolTable",
     "ProxyRefused",
     "ProxyReloaded",
+    "ProxyRoute",
     "ProxyTimeouts",
     "QuorumChanged",
     "RealServer",
+    "Redirect",
     "ReloadConfig",
     "ReloadResult",
     "Role",

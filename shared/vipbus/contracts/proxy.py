@@ -2,7 +2,7 @@
 
 A pool's members are `RealServer` documents whose ``virtual_server`` is the pool's token, so checks, verdicts,
 drains and weights are the same words for both tiers. Durations are seconds. What stands here reaches a file
-and a command line: no field takes white space, quotes or anything else that means something there.
+and a command line: every text is of a type that says what it may be (`vipbus.contracts.proxy_words`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 
 from vipbus.contracts.limits import Counter, Name, Port, Seconds, check_address
 from vipbus.contracts.proxy_pool import pool_token
+from vipbus.contracts.proxy_rules import HeaderChange, ProxyRoute
 from vipbus.contracts.proxy_words import Connections, Mode, Word
 from vipbus.contracts.tokens import name_token
 
@@ -56,6 +57,12 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     timeouts: ProxyTimeouts = ProxyTimeouts()
     forwarded_for: bool = True
     """True: requests are given X-Forwarded-For, -Proto and -Port, in place of what they came with."""
+    route: tuple[ProxyRoute, ...] = ()
+    """Requests that go elsewhere than to `pool`: of mode http alone."""
+    request_header: tuple[HeaderChange, ...] = ()
+    """Of every request, before its route's."""
+    response_header: tuple[HeaderChange, ...] = ()
+    """Of every answer, HAProxy's own included, before its route's."""
     monitor: Word | None = None
     """A path that answers 200 while the pool has somebody to serve, and 503 otherwise (monitor-uri)."""
     instance: str | None = None
@@ -64,6 +71,8 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     def __post_init__(self) -> None:
         if not self.bind:
             raise ValueError("there is no bind, so it listens nowhere")
+        if self.mode == "tcp" and (self.route or self.request_header or self.response_header):
+            raise ValueError("routes and headers are of mode http alone")
 
     keys: ClassVar[str] = "<router>.proxy.<proxy>"
     """How `key` is built."""
@@ -77,6 +86,12 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     def key(self) -> str:
         """Where this entity stands in the bucket ``config``."""
         return f"{name_token(self.router)}.proxy.{self.id}"
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Every pool that it hands to, by name; the default is the first."""
+        routed = (each.pool for each in self.route if each.pool is not None)
+        return tuple(dict.fromkeys((self.pool, *routed)))
 
 
 MemberState = Literal["up", "down", "drain", "disabled", "draining"]
