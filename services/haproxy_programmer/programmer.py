@@ -15,13 +15,15 @@ from collections.abc import Callable
 from typing import Final
 
 from haproxy_programmer import metrics, runtime
+from haproxy_programmer.causes import Causes
 from haproxy_programmer.desired import desired
 from haproxy_programmer.documents import Documents, pool_table
-from haproxy_programmer.inputs import Change, Inputs
+from haproxy_programmer.inputs import Inputs
 from haproxy_programmer.observed import Observed, UnreadableError
 from haproxy_programmer.plan import plan
 from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
 from haproxy_programmer.render import generation, render
+from haproxy_programmer.rotation import Rotation
 from haproxy_programmer.runtime import SilentError
 from haproxy_programmer.site import Place, Site
 from haproxy_programmer.slots import Slots, deadline
@@ -72,7 +74,8 @@ class Programmer:
         self._publish = publish
         self._router = router
         self._between = between_reloads
-        self._causes: list[Change] = []
+        self._causes = Causes()
+        self._rotation = Rotation(place.socket)
         self._idle: set[tuple[str, str]] = set()
         self._refused = ""
         """The generation that HAProxy refused: it is not tried again."""
@@ -84,7 +87,7 @@ class Programmer:
     async def step(self) -> None:
         """Take in what changed and bring HAProxy there."""
         began = time.monotonic()
-        self._causes += self._inputs.changes()
+        self._causes.add(self._inputs.changes())
         if not self._inputs.ready or self._inputs.revision is None:
             self.due = math.inf
             return
@@ -146,6 +149,7 @@ class Programmer:
         self._readiness.problem(
             "haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else ""
         )
+        self._readiness.problem("certificates", await self._rotation.bring(site, there.pid))
         await self._drains(site, there)
         self._tell(site, there)
 
@@ -180,7 +184,7 @@ class Programmer:
             self.due = min(self.due, self._next_reload)
             return there
         self._next_reload = now + self._between
-        context = self._trace()
+        context = self._causes.trace()
         try:
             if problem := await self._written(site):
                 self._refuse(digest, problem)
@@ -196,8 +200,8 @@ class Programmer:
         metrics.RELOAD_SECONDS.observe(seconds)
         self._readiness.problem("reload", "")
         self._refused = ""
-        log.info("HAProxy reloaded in %.3f s (%s)", seconds, self._cause())
-        self._publish(ProxyReloaded(router=self._router, cause=self._cause(), seconds=seconds), context)
+        log.info("HAProxy reloaded in %.3f s (%s)", seconds, self._causes.text())
+        self._publish(ProxyReloaded(router=self._router, cause=self._causes.text(), seconds=seconds), context)
         return found
 
     async def _written(self, site: Site) -> str:
@@ -208,6 +212,7 @@ class Programmer:
             NotStartedError: HAProxy cannot be run.
         """
         text = render(site, self._place)
+        await self._rotation.look(site)
         try:
             self._place.new.write_text(text)
             if problem := await self._process.check():
@@ -249,7 +254,9 @@ class Programmer:
             "reload",
             f"HAProxy refuses the configuration, what ran goes on: {reason}; correct it and apply again",
         )
-        self._publish(ProxyRefused(router=self._router, cause=self._cause(), reason=reason), self._trace())
+        self._publish(
+            ProxyRefused(router=self._router, cause=self._causes.text(), reason=reason), self._causes.trace()
+        )
 
     async def _drains(self, site: Site, there: Observed) -> None:
         """Find out which members that left have no connection any more."""
@@ -281,10 +288,10 @@ class Programmer:
                 site,
                 servers,
                 revision=revision.head.revision,
-                cause=self._cause(pool.id),
+                cause=self._causes.text(pool.id),
                 error="; ".join(self._readiness.problems[:1]) if self._refused else "",
             )
-            self._documents.say(document, self._trace(pool.id))
+            self._documents.say(document, self._causes.trace(pool.id))
         self._documents.keep_only(set(self._keys()), record("sweep"))
         self._causes.clear()
 
@@ -295,16 +302,8 @@ class Programmer:
             for pool in (revision.proxy_pools if revision is not None else ())
         ]
 
-    def _cause(self, pool: str = "") -> str:
-        found = [each.text for each in self._causes if not pool or each.pool in ("", pool)]
-        return found[-1] if found else "as it was found"
-
-    def _trace(self, pool: str = "") -> TraceContext:
-        found = [each.trace for each in self._causes if each.trace and (not pool or each.pool in ("", pool))]
-        return record("write haproxy", parent=found[-1] if found else None)
-
     def _log(self, commands: tuple[str, ...]) -> None:
         for command in commands[:10]:
-            log.info("%s (%s)", command, self._cause())
+            log.info("%s (%s)", command, self._causes.text())
         if len(commands) > 10:
             log.info("and %d commands more", len(commands) - 10)

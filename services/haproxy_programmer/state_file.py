@@ -22,10 +22,12 @@ def state_file(site: Site) -> str:
     """Write the file: the members alone, a free slot is disabled by its own line of the configuration."""
     numbers = {pool.id: number for number, pool in enumerate(site.pools, 1)}
     weights = {pool.id: initial_weights(site, pool) for pool in site.pools}
+    # its word counts, whatever the line of the configuration says
+    encrypted = {pool.id for pool in site.pools if pool.tls is not None}
     lines = [
         f"{numbers[pool]} {word(pool)} {name[1:]} {word(name)} {word(each.address)} "
         f"{UP if each.up else DOWN} "
-        f"{each.admin} {each.weight} {weights[pool][name]} 0 1 0 0 0 0 0 0 - {each.port} - 0 0 - - 0\n"
+        f"{each.admin} {each.weight} {weights[pool][name]} 0 1 0 0 0 0 0 0 - {each.port} - {int(pool in encrypted)} 0 - - 0\n"
         for (pool, name), each in wanted(site).items()
         if each.address is not None
     ]

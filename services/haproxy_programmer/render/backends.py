@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from haproxy_programmer.render import tls
 from haproxy_programmer.writing import time, word
 from vipbus.contracts import Balance, ProxyPool
 
@@ -50,3 +51,5 @@ def _of_servers(pool: ProxyPool) -> Iterator[str]:
         yield f"maxconn {pool.max_connections}"
     if pool.send_proxy:
         yield "send-proxy" if pool.send_proxy == "v1" else "send-proxy-v2"
+    if pool.tls is not None:
+        yield from tls.of_servers(pool.tls)

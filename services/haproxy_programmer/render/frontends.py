@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from haproxy_programmer.render import tls
 from haproxy_programmer.render.binds import bind
 from haproxy_programmer.render.routes import routes
 from haproxy_programmer.writing import time, word
@@ -19,7 +20,7 @@ def frontend(proxy: Proxy) -> Iterator[str]:
     yield f"frontend {word(proxy.id)}"
     yield f"    mode {proxy.mode}"
     for listens in proxy.bind:
-        yield f"    bind {bind(listens)}"
+        yield f"    bind {bind(listens, proxy.mode)}"
     yield f"    timeout client {time(proxy.timeouts.client)}"
     if proxy.max_connections is not None:
         yield f"    maxconn {proxy.max_connections}"
@@ -39,4 +40,5 @@ def _http(proxy: Proxy) -> Iterator[str]:
         yield "    http-request set-header X-Forwarded-Proto https if { ssl_fc }"
         yield "    http-request set-header X-Forwarded-Proto http unless { ssl_fc }"
         yield "    http-request set-header X-Forwarded-Port %[dst_port]"
+    yield from tls.rules(proxy)
     yield from routes(proxy)

@@ -112,6 +112,7 @@ from vipbus.contracts.proxy_rules import (
     ProxyRoute,
     Redirect,
 )
+from vipbus.contracts.proxy_tls import BindTls, Hsts, PoolTls
 from vipbus.contracts.state import (
     Condition,
     Destination,
@@ -204,6 +205,7 @@ __all__ = [
     "AddressRestored",
     "AddressYielded",
     "Balance",
+    "BindTls",
     "Bucket",
     "Check",
     "CheckBase",
@@ -239,6 +241,7 @@ __all__ = [
     "HeaderMatch",
     "Hmac",
     "HmacKey",
+    "Hsts",
     "HttpCheck",
     "HttpRequest",
     "InstanceReport",
@@ -263,6 +266,7 @@ __all__ = [
     "PoolHeld",
     "PoolReleased",
     "PoolTimeouts",
+    "PoolTls",
     "ProbeAttempt",
     "ProbeNow",
     "ProbeReport",

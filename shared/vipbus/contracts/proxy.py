@@ -14,6 +14,7 @@ import msgspec
 from vipbus.contracts.limits import Counter, Name, Port, Seconds, check_address
 from vipbus.contracts.proxy_pool import pool_token
 from vipbus.contracts.proxy_rules import HeaderChange, ProxyRoute
+from vipbus.contracts.proxy_tls import BindTls, Hsts
 from vipbus.contracts.proxy_words import Connections, Mode, Word
 from vipbus.contracts.tokens import name_token
 
@@ -27,6 +28,9 @@ class ProxyBind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     port: Port = 0
     accept_proxy: bool = False
     """True: connections begin with a PROXY protocol header (proxy-protocol.txt), and others are refused."""
+
+    tls: BindTls | None = None
+    """None: it is plain."""
 
     def __post_init__(self) -> None:
         check_address(self.address)
@@ -57,6 +61,9 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     timeouts: ProxyTimeouts = ProxyTimeouts()
     forwarded_for: bool = True
     """True: requests are given X-Forwarded-For, -Proto and -Port, in place of what they came with."""
+    redirect_https: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    """Who comes without TLS is sent to this port."""
+    hsts: Hsts | None = None
     route: tuple[ProxyRoute, ...] = ()
     """Requests that go elsewhere than to `pool`: of mode http alone."""
     request_header: tuple[HeaderChange, ...] = ()
@@ -71,8 +78,9 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     def __post_init__(self) -> None:
         if not self.bind:
             raise ValueError("there is no bind, so it listens nowhere")
-        if self.mode == "tcp" and (self.route or self.request_header or self.response_header):
-            raise ValueError("routes and headers are of mode http alone")
+        rules = (self.route, self.request_header, self.response_header, self.redirect_https, self.hsts)
+        if self.mode == "tcp" and any(rules):
+            raise ValueError("routes, redirects and headers are of mode http alone")
 
     keys: ClassVar[str] = "<router>.proxy.<proxy>"
     """How `key` is built."""

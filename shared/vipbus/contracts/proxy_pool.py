@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from vipbus.contracts.limits import Name, Seconds
+from vipbus.contracts.proxy_tls import PoolTls
 from vipbus.contracts.proxy_words import Connections, Mode, Token
 from vipbus.contracts.tokens import name_token
 
@@ -79,6 +80,8 @@ class ProxyPool(
     """Attempts to connect beyond the first; the last goes to another member."""
     max_connections: Connections | None = None
     """Of each member; more wait in its queue. None: there is no limit."""
+    tls: PoolTls | None = None
+    """None: members speak plain."""
     send_proxy: Literal["", "v1", "v2"] = ""
     """Tell members who the client is by a PROXY protocol header."""
     drain_timeout: Seconds = 300.0

@@ -25,3 +25,5 @@ Host = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0
 HostPattern = Annotated[str, msgspec.Meta(pattern=r"\A(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?\Z")]
 """A `Host`, or ``*.`` and one: all names below it."""
 Method = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{1,32}\Z")]
+File = Annotated[str, msgspec.Meta(pattern=r"\A(/[A-Za-z0-9_.@+=:-]{1,255}){1,32}\Z")]
+"""An absolute path on the router."""

@@ -24,10 +24,13 @@ from haproxy_programmer.writing import UnwritableError, literal, quoted, word
 from tests.support.proxy import pool, proxy
 from vipbus.contracts import (
     Balance,
+    BindTls,
     ConfigDocument,
     HeaderChange,
     HeaderMatch,
     PathChange,
+    PoolTls,
+    ProxyBind,
     ProxyRoute,
     Redirect,
     name_token,
@@ -42,6 +45,11 @@ EVIL = ["a b", 'a"b', "a'b", "a\\b", "a;b", "a#b", "a<<b", "a$HOME", "a`id`", "a
 WORDS: dict[str, Callable[[str], Any]] = {
     "monitor": lambda text: proxy(80, monitor=text),
     "balance": lambda text: pool(balance=Balance(algorithm="header", parameter=text)),
+    "bind.tls.certificates": lambda text: encrypted(certificates=text),
+    "bind.tls.client_ca": lambda text: encrypted(certificates="/a", client_ca=text),
+    "pool.tls.name": lambda text: pool(tls=PoolTls(name=text)),
+    "pool.tls.ca": lambda text: pool(tls=PoolTls(name="a", ca=text)),
+    "pool.tls.certificate": lambda text: pool(tls=PoolTls(name="a", certificate=text)),
     "route.host": lambda text: routed(host=(text,)),
     "route.path": lambda text: routed(path=(text,)),
     "route.path_prefix": lambda text: routed(path_prefix=(text,)),
@@ -70,6 +78,10 @@ TEXTS: dict[str, Callable[[str], Any]] = {
 
 def routed(**changes: Any) -> Any:
     return proxy(80, route=(ProxyRoute(**changes),))
+
+
+def encrypted(**changes: Any) -> Any:
+    return proxy(80, bind=(ProxyBind(address="127.0.0.1", port=443, tls=BindTls(**changes)),))
 
 
 def of(entity: Any) -> Site:
