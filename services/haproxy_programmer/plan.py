@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from haproxy_programmer.observed import Server
+from haproxy_programmer.slots import NOWHERE
 from haproxy_programmer.wanted import DOWN, DRAIN, MAINT, READY, Wanted
 from haproxy_programmer.writing import word
 
@@ -40,6 +41,9 @@ def _commands(server: str, wanted: Wanted, there: Server) -> Iterator[str]:
     if wanted.address is None:
         if admin != MAINT:
             yield f"set server {server} state maint"
+        # two of one address, and HAProxy finds neither by it: what sticks to an address would go astray
+        if (there.address, there.port) != NOWHERE:
+            yield f"set server {server} addr {NOWHERE[0]} port {NOWHERE[1]}"
         return
     moved = (there.address, there.port) != (wanted.address, wanted.port)
     if moved:

@@ -17,8 +17,9 @@ from haproxy_programmer.plan import batches
 _WITHIN: Final = 5.0
 """Seconds without an answer after which it counts as stuck."""
 _LARGEST: Final = 64 * 1024 * 1024
-_WRONG: Final = re.compile(r"^\[[0-4]\]:.*|^\[6\]:.*|^Unknown command.*", re.MULTILINE)
-"""By severity (management.txt, set severity-output): 5 and 7 are news, 6 an unknown command's help."""
+_WRONG: Final = re.compile(r"^\[[0-3]\]:.*|^\[6\]:.*|^Unknown command.*", re.MULTILINE)
+"""By severity (management.txt, set severity-output): 5 and 7 are news, 6 an unknown command's help,
+4 is what `set server addr` says of a change that it made, or of one that it did not: that is read back."""
 
 
 class SilentError(Exception):

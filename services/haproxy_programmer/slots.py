@@ -14,6 +14,8 @@ import msgspec
 from haproxy_programmer.members import Member
 
 FEWEST: Final = 8
+NOWHERE: Final = ("0.0.0.0", 1)  # noqa: S104  # nothing is bound
+"""Where a slot points that is free."""
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):

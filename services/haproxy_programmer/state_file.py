@@ -26,8 +26,8 @@ def state_file(site: Site) -> str:
     encrypted = {pool.id for pool in site.pools if pool.tls is not None}
     lines = [
         f"{numbers[pool]} {word(pool)} {name[1:]} {word(name)} {word(each.address)} "
-        f"{UP if each.up else DOWN} "
-        f"{each.admin} {each.weight} {weights[pool][name]} 0 1 0 0 0 0 0 0 - {each.port} - {int(pool in encrypted)} 0 - - 0\n"
+        f"{UP if each.up else DOWN} {each.admin} {each.weight} {weights[pool][name]} "
+        f"0 1 0 0 0 0 0 0 - {each.port} - {int(pool in encrypted)} 0 - - 0\n"
         for (pool, name), each in wanted(site).items()
         if each.address is not None
     ]

@@ -39,6 +39,11 @@ class _Answer(http.server.BaseHTTPRequestHandler):
         if self.raw_requestline.startswith(b"PROXY "):
             self.first = self.raw_requestline.decode().strip()
             self.raw_requestline = self.rfile.readline()
+        elif self.raw_requestline == b"\r\n":  # proxy-protocol.txt, 2.2
+            header = self.rfile.read(14)
+            body = self.rfile.read(int.from_bytes(header[12:14], "big"))
+            self.first = f"PROXY v2 {'.'.join(map(str, body[:4]))}"
+            self.raw_requestline = self.rfile.readline()
         return super().parse_request()
 
     def do_GET(self) -> None:

@@ -23,7 +23,7 @@ def generation(site: Site) -> str:
 
 def _structure(site: Site) -> Iterator[str]:
     for proxy in site.proxies:
-        yield from frontend(proxy)
+        yield from frontend(proxy, site)
     for pool in site.pools:
         yield from backend(pool)
         yield f"{site.slots_of(pool.id).size} slots"
@@ -42,7 +42,7 @@ def render(site: Site, place: Place) -> str:
         *defaults(),
     ]
     for proxy in site.proxies:
-        lines += ["", *frontend(proxy)]
+        lines += ["", *frontend(proxy, site)]
     for pool in site.pools:
         lines += ["", *backend(pool), *servers(site, pool)]
     return "\n".join(lines) + "\n"

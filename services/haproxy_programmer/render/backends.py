@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from haproxy_programmer.render import tls
 from haproxy_programmer.writing import time, word
-from vipbus.contracts import Balance, ProxyPool
+from vipbus.contracts import Balance, ProxyPool, SourcePersistence
+from vipbus.contracts.proxy_persistence import Persistence
 
 
 def backend(pool: ProxyPool) -> Iterator[str]:
@@ -18,6 +19,8 @@ def backend(pool: ProxyPool) -> Iterator[str]:
     yield f"backend {word(pool.id)}"
     yield f"    mode {pool.mode}"
     yield from _balance(pool.balance)
+    if pool.persistence is not None:
+        yield from _persistence(pool, pool.persistence)
     yield f"    retries {pool.retries}"
     timeouts = pool.timeouts
     yield f"    timeout connect {time(timeouts.connect)}"
@@ -46,9 +49,28 @@ def _balance(balance: Balance) -> Iterator[str]:
         yield "    hash-type consistent"
 
 
+def _persistence(pool: ProxyPool, persistence: Persistence) -> Iterator[str]:
+    if isinstance(persistence, SourcePersistence):
+        expire = time(persistence.expire)
+        # by address: a slot's name is another member's when the slot is used again
+        yield f"    stick-table type ipv6 size {int(persistence.size)} expire {expire} srvkey addr"
+        yield "    stick on src"
+        return
+    words = [word(persistence.name), "insert indirect nocache httponly dynamic"]
+    if persistence.secure:
+        words.append("secure")
+    words.append(f"attr SameSite={persistence.same_site}")
+    if persistence.max_life is not None:
+        words.append(f"maxlife {persistence.max_life}s")
+    yield f"    dynamic-cookie-key {word(persistence.key if persistence.key is not None else pool.id)}"
+    yield f"    cookie {' '.join(words)}"
+
+
 def _of_servers(pool: ProxyPool) -> Iterator[str]:
     if pool.max_connections is not None:
         yield f"maxconn {pool.max_connections}"
+    if pool.slow_start:
+        yield f"slowstart {time(pool.slow_start)}"
     if pool.send_proxy:
         yield "send-proxy" if pool.send_proxy == "v1" else "send-proxy-v2"
     if pool.tls is not None:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from haproxy_programmer.render import tls
 from haproxy_programmer.render.binds import bind
+from haproxy_programmer.render.pools import choices, fallback_of, nobody
 from haproxy_programmer.render.routes import routes
+from haproxy_programmer.site import Site
 from haproxy_programmer.writing import time, word
 from vipbus.contracts import Proxy, pool_token
 
 
-def frontend(proxy: Proxy) -> Iterator[str]:
-    """Write a proxy.
+def frontend(proxy: Proxy, site: Site) -> Iterator[str]:
+    """Write a proxy of a site.
 
     Raises:
         UnwritableError: a value cannot be written.
@@ -25,16 +27,17 @@ def frontend(proxy: Proxy) -> Iterator[str]:
     if proxy.max_connections is not None:
         yield f"    maxconn {proxy.max_connections}"
     if proxy.mode == "http":
-        yield from _http(proxy)
-    yield f"    default_backend {word(pool_token(proxy.pool))}"
+        yield from _http(proxy, site)
+    yield from choices(proxy, site)
 
 
-def _http(proxy: Proxy) -> Iterator[str]:
+def _http(proxy: Proxy, site: Site) -> Iterator[str]:
     yield f"    timeout http-request {time(proxy.timeouts.http_request)}"
     yield f"    timeout http-keep-alive {time(proxy.timeouts.http_keep_alive)}"
     if proxy.monitor is not None:
         yield f"    monitor-uri {word(proxy.monitor)}"
-        yield f"    monitor fail if {{ nbsrv({word(pool_token(proxy.pool))}) lt 1 }}"
+        tokens = [pool_token(proxy.pool), fallback_of(proxy.pool, site)]
+        yield f"    monitor fail if {' '.join(nobody(each) for each in tokens if each is not None)}"
     if proxy.forwarded_for:
         yield "    http-request set-header X-Forwarded-For %[src]"
         yield "    http-request set-header X-Forwarded-Proto https if { ssl_fc }"

@@ -1,4 +1,4 @@
-"""Which requests go where, and as what (configuration.txt, ``http-request``, ``use_backend``). Pure.
+"""Which route a request has, and what happens to it (configuration.txt, ``http-request``). Pure.
 
 A route is decided once and remembered: a path that is rewritten decides nothing any more.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from haproxy_programmer.writing import literal, quoted, word
-from vipbus.contracts import HeaderChange, HeaderMatch, Proxy, ProxyRoute, Redirect, pool_token
+from vipbus.contracts import HeaderChange, HeaderMatch, Proxy, ProxyRoute, Redirect
 
 _HOST: Final = "req.hdr(host),host_only,lower"
 _PATH: Final = "path,url_dec"
@@ -37,9 +37,6 @@ def routes(proxy: Proxy) -> Iterator[str]:
             yield f"    http-request replace-path {change} if {_is(number)}"
         yield from headers("http-request", route.request_header, f" if {_is(number)}")
         yield from headers("http-after-response", route.response_header, f" if {_is(number)}")
-    for number, route in numbered:
-        if route.pool is not None:
-            yield f"    use_backend {word(pool_token(route.pool))} if {_is(number)}"
 
 
 def _decided(numbered: Iterable[tuple[int, ProxyRoute]]) -> Iterator[str]:

@@ -7,11 +7,11 @@ from typing import Final
 
 from haproxy_programmer.members import Member, by_endpoint
 from haproxy_programmer.site import Site
-from haproxy_programmer.slots import Slot
+from haproxy_programmer.slots import NOWHERE, Slot
 from haproxy_programmer.writing import endpoint
 from vipbus.contracts import ProxyPool
 
-_FREE: Final = "0.0.0.0:1 disabled"
+_FREE: Final = f"{NOWHERE[0]}:{NOWHERE[1]} disabled"
 
 
 def servers(site: Site, pool: ProxyPool) -> Iterator[str]:

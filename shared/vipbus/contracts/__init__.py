@@ -99,6 +99,7 @@ from vipbus.contracts.proxy import (
     ProxyPoolTable,
     ProxyTimeouts,
 )
+from vipbus.contracts.proxy_persistence import CookiePersistence, SourcePersistence
 from vipbus.contracts.proxy_pool import (
     Balance,
     PoolTimeouts,
@@ -213,6 +214,7 @@ __all__ = [
     "ConfigAccepted",
     "ConfigDocument",
     "ConfigRefused",
+    "CookiePersistence",
     "Damping",
     "Destination",
     "DestinationReason",
@@ -299,6 +301,7 @@ __all__ = [
     "SlowStart",
     "SmtpCheck",
     "SorryServer",
+    "SourcePersistence",
     "Standby",
     "StaticAddress",
     "StatusRange",

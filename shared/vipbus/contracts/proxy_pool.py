@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from vipbus.contracts.limits import Name, Seconds
+from vipbus.contracts.proxy_persistence import CookiePersistence, Persistence
 from vipbus.contracts.proxy_tls import PoolTls
 from vipbus.contracts.proxy_words import Connections, Mode, Token
 from vipbus.contracts.tokens import name_token
@@ -80,6 +81,12 @@ class ProxyPool(
     """Attempts to connect beyond the first; the last goes to another member."""
     max_connections: Connections | None = None
     """Of each member; more wait in its queue. None: there is no limit."""
+    persistence: Persistence | None = None
+    """None: each request is balanced by itself."""
+    fallback: Name | None = None
+    """The pool that has the requests while nobody here can serve them."""
+    slow_start: Seconds = 0.0
+    """A member that comes up, or is new, gets its share of clients little by little in this time."""
     tls: PoolTls | None = None
     """None: members speak plain."""
     send_proxy: Literal["", "v1", "v2"] = ""
@@ -94,6 +101,14 @@ class ProxyPool(
         algorithm = self.balance.algorithm
         if algorithm == "first" and self.max_connections is None:
             raise ValueError("first needs max_connections: without it everything goes to one member")
+        if self.slow_start and (self.balance.static or algorithm == "first"):
+            raise ValueError(
+                f"slow_start changes weights, and {algorithm} here takes none; choose roundrobin"
+            )
+        if self.mode == "tcp" and isinstance(self.persistence, CookiePersistence):
+            raise ValueError("cookies are of mode http alone")
+        if self.fallback is not None and name_token(self.fallback) == name_token(self.name):
+            raise ValueError("it cannot be its own fallback")
         if self.mode == "tcp" and algorithm in _OF_REQUESTS:
             raise ValueError(f"{algorithm} is of mode http alone")
 
