@@ -14,18 +14,21 @@ import re
 import resource
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from haproxy_programmer.runtime import SilentError, ask
+from haproxy_programmer.observed import Observed, UnreadableError
+from haproxy_programmer.runtime import SilentError, ask, look
 from haproxy_programmer.site import Place
 
 log = logging.getLogger(__name__)
 
 _CHECK_WITHIN: Final = 30.0
 _RELOAD_WITHIN: Final = 30.0
-_LOOK: Final = 0.02
+_ANSWERS_WITHIN: Final = 10.0
+_LOOK: Final = 0.01
 _FAILED: Final = re.compile(r"\[failed: ([0-9]+)\]|Success=0")
 _MASTER: Final = re.compile(r"^([0-9]+)\s+master\s+([0-9]+)", re.MULTILINE)
 
@@ -149,6 +152,28 @@ class Process:
                             return
                     await asyncio.sleep(_LOOK)
         raise NotReloadedError(f"HAProxy's master did not reload within {_RELOAD_WITHIN:g} s")
+
+    async def answers(self, digest: str) -> Observed:
+        """Wait for a worker of this generation.
+
+        Raises:
+            NotStartedError: the process ended.
+            SilentError: it does not come.
+        """
+        deadline = time.monotonic() + _ANSWERS_WITHIN
+        while True:
+            try:
+                found = await look(self._place.socket)
+                if found.generation == digest:
+                    return found
+                silent = SilentError("the worker of before still answers")
+            except (SilentError, UnreadableError) as error:
+                silent = SilentError(str(error))
+            if self.pid is None:
+                raise NotStartedError(self.last_words())
+            if time.monotonic() > deadline:
+                raise silent
+            await asyncio.sleep(_LOOK)
 
     def signal(self, number: signal.Signals) -> None:
         """Send the master a signal; one that has ended gets none."""

@@ -6,7 +6,6 @@ by command is done at once; what is structure takes a reload, and several of tho
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import signal
@@ -19,6 +18,7 @@ from haproxy_programmer.causes import Causes
 from haproxy_programmer.desired import desired
 from haproxy_programmer.documents import Documents, pool_table
 from haproxy_programmer.inputs import Inputs
+from haproxy_programmer.listing import Listing
 from haproxy_programmer.observed import Observed, UnreadableError
 from haproxy_programmer.plan import plan
 from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
@@ -28,7 +28,7 @@ from haproxy_programmer.runtime import SilentError
 from haproxy_programmer.site import Place, Site
 from haproxy_programmer.slots import Slots, deadline
 from haproxy_programmer.state_file import state_file
-from haproxy_programmer.wanted import wanted
+from haproxy_programmer.wanted import left, wanted
 from haproxy_programmer.writing import UnwritableError
 from vipbus.contracts import Event, ProxyRefused, ProxyReloaded
 from vipbus.runtime.files import write_atomically
@@ -76,6 +76,7 @@ class Programmer:
         self._between = between_reloads
         self._causes = Causes()
         self._rotation = Rotation(place.socket)
+        self._listing = Listing(place)
         self._idle: set[tuple[str, str]] = set()
         self._refused = ""
         """The generation that HAProxy refused: it is not tried again."""
@@ -142,7 +143,7 @@ class Programmer:
             if refused:
                 metrics.COMMANDS.add(len(refused), result="refused")
                 log.warning("HAProxy refused %d commands: %s", len(refused), refused[0])
-            self._log(commands)
+            _log(commands, self._causes.text())
             there = await runtime.look(self._place.socket)
             metrics.APPLY_SECONDS.observe(time.monotonic() - began)
         left = plan(wanted(site), there.servers)
@@ -150,6 +151,7 @@ class Programmer:
             "haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else ""
         )
         self._readiness.problem("certificates", await self._rotation.bring(site, there.pid))
+        self._readiness.problem("lists", await self._listing.bring(site, there.pid))
         await self._drains(site, there)
         self._tell(site, there)
 
@@ -164,7 +166,7 @@ class Programmer:
                 return False
             self._process.start()
             metrics.STARTS.add(1)
-            await self._answers(generation(site))
+            await self._process.answers(generation(site))
         except (NotStartedError, SilentError) as error:
             self._patience = min(2 * self._patience, _AGAIN_AT_MOST)
             self.due = min(self.due, self._next_start)
@@ -190,7 +192,7 @@ class Programmer:
                 self._refuse(digest, problem)
                 return there
             await self._process.reload()
-            found = await self._answers(digest)
+            found = await self._process.answers(digest)
         except (NotStartedError, NotReloadedError, SilentError) as error:
             metrics.RELOADS.add(1, result="failed")
             self._readiness.problem("reload", f"HAProxy did not reload, what ran goes on: {error}")
@@ -214,6 +216,7 @@ class Programmer:
         text = render(site, self._place)
         await self._rotation.look(site)
         try:
+            self._listing.write(site)
             self._place.new.write_text(text)
             if problem := await self._process.check():
                 return problem
@@ -222,28 +225,6 @@ class Programmer:
         except OSError as error:
             return f"{self._place.directory} takes no files: {error.strerror}"
         return ""
-
-    async def _answers(self, digest: str) -> Observed:
-        """Wait for a worker of this generation.
-
-        Raises:
-            NotStartedError: the process ended.
-            SilentError: it does not come.
-        """
-        deadline = time.monotonic() + 10.0
-        while True:
-            try:
-                found = await runtime.look(self._place.socket)
-                if found.generation == digest:
-                    return found
-                silent = SilentError("the worker of before still answers")
-            except (SilentError, UnreadableError) as error:
-                silent = SilentError(str(error))
-            if self._process.pid is None:
-                raise NotStartedError(self._process.last_words())
-            if time.monotonic() > deadline:
-                raise silent
-            await asyncio.sleep(0.01)
 
     def _refuse(self, digest: str, reason: str) -> None:
         if digest == self._refused:
@@ -261,12 +242,7 @@ class Programmer:
     async def _drains(self, site: Site, there: Observed) -> None:
         """Find out which members that left have no connection any more."""
         self._idle.clear()
-        leaving = {
-            (pool, name)
-            for pool, slots in site.slots.items()
-            for name, slot in slots.held.items()
-            if slot.leaves_at is not None and (pool, name) in there.servers
-        }
+        leaving = left(site) & there.servers.keys()
         if not leaving:
             return
         busy = await runtime.sessions(self._place.socket)
@@ -302,8 +278,9 @@ class Programmer:
             for pool in (revision.proxy_pools if revision is not None else ())
         ]
 
-    def _log(self, commands: tuple[str, ...]) -> None:
-        for command in commands[:10]:
-            log.info("%s (%s)", command, self._causes.text())
-        if len(commands) > 10:
-            log.info("and %d commands more", len(commands) - 10)
+
+def _log(commands: tuple[str, ...], cause: str) -> None:
+    for command in commands[:10]:
+        log.info("%s (%s)", command, cause)
+    if len(commands) > 10:
+        log.info("and %d commands more", len(commands) - 10)

@@ -40,6 +40,16 @@ def wanted(site: Site) -> dict[tuple[str, str], Wanted]:
     return found
 
 
+def left(site: Site) -> set[tuple[str, str]]:
+    """Give the slots, by the names of backend and server, whose member has left the configuration."""
+    return {
+        (pool, name)
+        for pool, slots in site.slots.items()
+        for name, slot in slots.held.items()
+        if slot.leaves_at is not None
+    }
+
+
 def _held(slot: Slot, member: Member | None) -> Wanted:
     if member is None:
         # it has left the configuration: who is there stays, nobody comes

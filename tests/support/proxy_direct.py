@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from haproxy_programmer import runtime
+from haproxy_programmer.listing import Listing
 from haproxy_programmer.members import Member
 from haproxy_programmer.observed import Observed
 from haproxy_programmer.plan import plan
@@ -79,6 +80,7 @@ class Haproxy:
         return False
 
     def write(self) -> None:
+        Listing(self.place).write(self.site)
         self.place.config.write_text(render(self.site, self.place))
         self.place.state.write_text(state_file(self.site))
 

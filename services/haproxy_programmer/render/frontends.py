@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from haproxy_programmer.render import tls
 from haproxy_programmer.render.binds import bind
+from haproxy_programmer.render.limits import limits
 from haproxy_programmer.render.pools import choices, fallback_of, nobody
 from haproxy_programmer.render.routes import routes
 from haproxy_programmer.site import Site
@@ -26,6 +27,7 @@ def frontend(proxy: Proxy, site: Site) -> Iterator[str]:
     yield f"    timeout client {time(proxy.timeouts.client)}"
     if proxy.max_connections is not None:
         yield f"    maxconn {proxy.max_connections}"
+    yield from limits(proxy)
     if proxy.mode == "http":
         yield from _http(proxy, site)
     yield from choices(proxy, site)

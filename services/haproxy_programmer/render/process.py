@@ -16,6 +16,7 @@ def process(place: Place, digest: str) -> Iterator[str]:
     """Write the section of the process."""
     yield "global"
     yield f"    stats socket {word(str(place.socket))} mode 600 level admin"
+    yield "    default-path config"
     yield f"    server-state-file {word(str(place.state))}"
     yield f"    set-var proc.gen str({word(digest)})"
     yield f"    maxconn {place.connections}"

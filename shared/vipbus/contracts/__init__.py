@@ -99,6 +99,7 @@ from vipbus.contracts.proxy import (
     ProxyPoolTable,
     ProxyTimeouts,
 )
+from vipbus.contracts.proxy_limits import ClientLimit
 from vipbus.contracts.proxy_persistence import CookiePersistence, SourcePersistence
 from vipbus.contracts.proxy_pool import (
     Balance,
@@ -210,6 +211,7 @@ __all__ = [
     "Bucket",
     "Check",
     "CheckBase",
+    "ClientLimit",
     "Condition",
     "ConfigAccepted",
     "ConfigDocument",

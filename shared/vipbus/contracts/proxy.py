@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from vipbus.contracts.limits import Counter, Name, Port, Seconds, check_address
+from vipbus.contracts.proxy_limits import ClientLimit, check_network
 from vipbus.contracts.proxy_pool import pool_token
 from vipbus.contracts.proxy_rules import HeaderChange, ProxyRoute
 from vipbus.contracts.proxy_tls import BindTls, Hsts
@@ -61,6 +62,9 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     timeouts: ProxyTimeouts = ProxyTimeouts()
     forwarded_for: bool = True
     """True: requests are given X-Forwarded-For, -Proto and -Port, in place of what they came with."""
+    deny: Annotated[tuple[str, ...], msgspec.Meta(max_length=20_000)] = ()
+    """Addresses and networks whose connections are closed; changed without a reload."""
+    limit: ClientLimit | None = None
     redirect_https: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     """Who comes without TLS is sent to this port."""
     hsts: Hsts | None = None
@@ -78,6 +82,8 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     def __post_init__(self) -> None:
         if not self.bind:
             raise ValueError("there is no bind, so it listens nowhere")
+        for network in self.deny:
+            check_network(network)
         rules = (self.route, self.request_header, self.response_header, self.redirect_https, self.hsts)
         if self.mode == "tcp" and any(rules):
             raise ValueError("routes, redirects and headers are of mode http alone")
