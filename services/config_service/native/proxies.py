@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -54,6 +54,8 @@ class ProxyReader:
         of_all: Table = {key: whole.pop(key) for key in OF_ALL if key in whole}
         made: ProxyPool = convert(whole, ProxyPool, place, given={"router": self._cluster.router})
         _refuse_double(self._pools, made.name, place)
+        if made.fallback is not None:
+            self._used.add(name_token(made.fallback))
         reader = Pool(self._like_a_server(), place, of_all, checks, self._cluster)
         reals: list[RealServer] = []
         for at, each in enumerate(servers):
@@ -78,9 +80,10 @@ class ProxyReader:
         place, table = placed
         made: Proxy = convert(dict(table), Proxy, place, given={"router": self._cluster.router})
         _refuse_double(self._proxies, made.name, place)
-        if name_token(made.pool) not in self._pools:
-            raise Misplaced(f"{place}.pool", missing("pool", made.pool, self._pools))
-        self._used.add(name_token(made.pool))
+        for where, name in _pools_of(made, place):
+            if name_token(name) not in self._pools:
+                raise Misplaced(where, missing("pool", name, self._pools))
+            self._used.add(name_token(name))
         for at, bind in enumerate(made.bind):
             where = f"{place}.bind[{at}]"
             if (other := self._bound.setdefault((bind.address, bind.port), where)) != where:
@@ -104,6 +107,14 @@ class ProxyReader:
         """Make what real servers are read for: addresses and checks are the same in both tiers."""
         router = self._cluster.router
         return VirtualServer(router=router, address="192.0.2.1", port=0, scheduler="rr", forwarding="NAT")
+
+
+def _pools_of(proxy: Proxy, place: str) -> Iterator[tuple[str, str]]:
+    """Give every pool that a proxy names, and where."""
+    yield f"{place}.pool", proxy.pool
+    for at, route in enumerate(proxy.route):
+        if route.pool is not None:
+            yield f"{place}.route[{at}].pool", route.pool
 
 
 def _refuse_double(seen: dict[str, str], name: str, place: str) -> None:

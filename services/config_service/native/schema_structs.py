@@ -90,7 +90,7 @@ class StructSchemas:
                 nested = self.object(struct)
                 self.definitions[name] = {"anyOf": [made, nested]}
             else:
-                self.definitions[name] = self.object(struct)
+                self.definitions[name] = _tagged(self.object(struct), struct)
         return reference(name)
 
     def field(self, struct: type[msgspec.Struct], key: str) -> Schema:
@@ -142,6 +142,15 @@ class StructSchemas:
             items = [self.value(each) for each in arguments]
             return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
         return self.ref(kind)
+
+
+def _tagged(made: Schema, struct: type[Any]) -> Schema:
+    """Add the key that tells a struct from others of a union."""
+    config = struct.__struct_config__
+    if config.tag_field is None:
+        return made
+    properties = {config.tag_field: {"const": config.tag}, **made["properties"]}
+    return {**made, "properties": properties, "required": [config.tag_field, *made.get("required", ())]}
 
 
 def or_variable(made: Schema) -> Schema:

@@ -84,8 +84,13 @@ def _value(value: Any, kind: Any, place: str) -> Any:
     elif Seconds in parts:
         value = duration_form(value, place)
     if isinstance(value, dict):
-        struct = struct_in(parts)
-        return prepare(value, struct, place, ()) if struct is not None else value
+        struct = _named(parts, value) or struct_in(parts)
+        if struct is None:
+            return value
+        tag = str(struct.__struct_config__.tag_field)
+        said = {tag: value[tag]} if tag in value else {}
+        rest = {key: each for key, each in value.items() if key not in said}
+        return {**said, **prepare(rest, struct, place, ())}
     return value
 
 
@@ -122,6 +127,16 @@ def _may_be_text(kind: Any) -> bool:
         if base is str:
             return True
     return False
+
+
+def _named(parts: tuple[Any, ...], value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
+    """Give the struct of a union that a table names by its tag."""
+    for part in parts:
+        if isinstance(part, type) and issubclass(part, msgspec.Struct):
+            config = part.__struct_config__
+            if config.tag_field is not None and value.get(config.tag_field) == config.tag:
+                return part
+    return None
 
 
 def struct_in(parts: tuple[Any, ...]) -> type[msgspec.Struct] | None:

@@ -46,10 +46,16 @@ class HeaderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Redirect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An answer that sends a client elsewhere."""
 
-    to: Annotated[str, msgspec.Meta(pattern=r"\A(https?://[^\s/'\"\\]|/)[^\s\x00-\x20\x7f-\x9f]{0,1000}\Z")]
+    to: Annotated[
+        str, msgspec.Meta(pattern=r"\A(https?://[^\s/'\"\\]|/(?!/))[^\s\x00-\x20\x7f-\x9f]{0,1000}\Z")
+    ]
     keep_path: bool = False
     """True: the request's path and query are added to it."""
     status: Literal[301, 302, 303, 307, 308] = 302
+
+    def __post_init__(self) -> None:
+        if self.to == "/" and self.keep_path:
+            raise ValueError("/ with keep_path is where the client came to")
 
 
 class PathChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,7 @@ import pytest
 from config_service.native.document import read
 from config_service.problems import ConfigError, Problem
 from config_service.schema import text
-from vipbus.contracts import Entity, HttpCheck, Proxy, ProxyBind, ProxyPool, RealServer
+from vipbus.contracts import CookiePersistence, Entity, HttpCheck, Proxy, ProxyBind, ProxyPool, RealServer
 
 DOCUMENT = """
 [[proxy]]
@@ -75,6 +75,51 @@ def test_a_pool_that_nobody_uses_is_told() -> None:
     warnings: list[Problem] = []
     entities(DOCUMENT + '[[pool]]\nname = "b"\nreal_server = [{ address = "10.1.0.9:80" }]\n', warnings)
     assert [each.text for each in warnings] == ["pool[1]: no proxy hands to it"]
+
+
+RULES = """
+[[proxy.route]]
+host = ["*.example.org"]
+path_prefix = ["/api"]
+pool = "app"
+
+[[proxy.route]]
+path = ["/old"]
+redirect = { to = "https://example.org/", keep_path = true }
+
+[[pool]]
+name = "app"
+fallback = "sorry"
+persistence = { kind = "cookie", name = "WHO", secure = true, max_life = 3600 }
+tls = { name = "app.internal" }
+slow_start = "30s"
+"""
+
+
+def test_rules_of_a_proxy_and_what_a_pool_keeps_to() -> None:
+    warnings: list[Problem] = []
+    sorry = '[[pool]]\nname = "sorry"\nreal_server = [{ address = "10.1.0.9:80" }]\n'
+    whole = DOCUMENT.replace('\n[[pool]]\nname = "app"\n', RULES, 1) + sorry
+    found = entities(whole, warnings)
+    assert warnings == []
+    jsonschema.validate(tomllib.loads(whole), json.loads(text()))
+    (proxy,) = (each for each in found if isinstance(each, Proxy))
+    assert [each.pool for each in proxy.route] == ["app", None]
+    pool = next(each for each in found if isinstance(each, ProxyPool))
+    assert pool.persistence == CookiePersistence(name="WHO", secure=True, max_life=3600)
+    assert (pool.fallback, pool.slow_start) == ("sorry", 30.0)
+    for old, new, says in (
+        (
+            'pool = "app"\n\n[[proxy.route',
+            'pool = "ap"\n\n[[proxy.route',
+            "proxy[0].route[0].pool: there is no pool",
+        ),
+        ("max_life", "maxlife", "pool[0].persistence.maxlife: unknown key"),
+        ('"cookie"', '"cooky"', "pool[0].persistence"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            entities(whole.replace(old, new, 1))
+        assert any(each.text.startswith(says) for each in refused.value.problems), refused.value.problems
 
 
 @pytest.mark.parametrize(
