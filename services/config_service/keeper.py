@@ -177,6 +177,7 @@ class Keeper:
     def _on_bus(self) -> None:
         if not self._bus.connected:
             self._compared = False
+            self.ledger.forget_what_is_known()
 
     def _on_entries(self) -> None:
         if not self._compared:

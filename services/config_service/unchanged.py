@@ -164,11 +164,14 @@ def _encoded(configuration: Configuration) -> tuple[Bodies, list[Bodies]]:
     encode = msgspec.json.Encoder().encode
     outside: Bodies = {}
     groups: list[Bodies] = []
+    server = ""
     for entity in configuration.entities:
+        body = encode(entity)
         if isinstance(entity, VirtualServer):
-            groups.append({entity.key: encode(entity)})
-        elif isinstance(entity, RealServer):
-            groups[-1][entity.key] = encode(entity)
+            server = entity.id
+            groups.append({entity.key: body})
+        elif isinstance(entity, RealServer) and entity.virtual_server == server:
+            groups[-1][entity.key] = body
         else:
-            outside[entity.key] = encode(entity)
+            outside[entity.key] = body
     return outside, groups

@@ -11,11 +11,14 @@ from pathlib import Path
 import msgspec
 
 from vipbus.bus import Bus, Entry
-from vipbus.contracts import CONFIG, HEALTH, OPERATOR, OperatorState, Verdict, name_token
+from vipbus.contracts import CONFIG, HEALTH, OPERATOR, Verdict, name_token
+from vipbus.runtime.operators import Operators
 from vipbus.runtime.revision import Revision, Revisions
 from vipbus.telemetry.trace import TraceContext
 
 _SERVICE = "haproxy-programmer"
+_POOLS = "pool-"
+"""How the tokens of pools begin: what is said of virtual servers is the other programmer's."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +37,14 @@ class Inputs:
         self.revision: Revision | None = None
         self.verdicts: dict[str, Verdict] = {}
         """The last known, by bucket key: one that vanishes is kept."""
-        self.operators: dict[str, OperatorState] = {}
-        """By bucket key; one that vanishes is kept until it is seen to be deleted."""
         self._token = name_token(router)
         self._revisions = Revisions()
         self._seen_verdicts: dict[str, Entry[Verdict]] = {}
-        self._seen_operators: dict[str, Entry[OperatorState]] = {}
         self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / f"{_SERVICE}.health.json")
         self._operator = bus.follow(OPERATOR, on_change=wake, saved=state_dir / f"{_SERVICE}.operator.json")
+        self._operators = Operators(self._operator, lambda said: said.virtual_server.startswith(_POOLS))
+        self.operators = self._operators.words
+        """What operators say, by bucket key."""
         self._config = bus.follow(
             CONFIG, f"{self._token}.>", on_change=wake, saved=state_dir / f"{_SERVICE}.config.json"
         )
@@ -78,7 +81,7 @@ class Inputs:
 
     def _verdict_changes(self) -> Iterator[Change]:
         for key, entry in self._health.entries.items():
-            if self._seen_verdicts.get(key) is entry:
+            if self._seen_verdicts.get(key) is entry or not key.startswith(_POOLS):
                 continue
             self._seen_verdicts[key] = entry
             before, now = self.verdicts.get(key), entry.value
@@ -95,26 +98,8 @@ class Inputs:
                 )
 
     def _operator_changes(self) -> Iterator[Change]:
-        for key, entry in self._operator.entries.items():
-            if self._seen_operators.get(key) is entry:
-                continue
-            self._seen_operators[key] = entry
-            before, said = self.operators.get(key), entry.value
-            self.operators[key] = said
-            if before is None or before.state != said.state:
-                done = "drained" if said.state == "drain" else "disabled"
-                why = f": {said.why}" if said.why else ""
-                yield Change(
-                    text=f"{said.real_server} {done} by {said.by}{why}",
-                    pool=said.virtual_server,
-                    trace=entry.trace,
-                )
-        for key in self.operators.keys() & self._operator.removed.keys():
-            # what is neither there nor deleted: a bus that lost its store enables nothing
-            self._seen_operators.pop(key, None)
-            said = self.operators.pop(key)
+        for change in self._operators.changes():
+            said = change.said
             yield Change(
-                text=f"{said.real_server} enabled again",
-                pool=said.virtual_server,
-                trace=self._operator.removed[key],
+                text=f"{said.real_server} {change.what}", pool=said.virtual_server, trace=change.trace
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import pwd
 import shutil
@@ -11,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from vipbus.runtime.options import service_parser, settings_from
+from vipbus.runtime.options import one_of, seconds, service_parser, settings_from
 from vipbus.runtime.settings import Settings, default_router
 
 OnStop = Literal["remove", "keep"]
@@ -43,13 +42,14 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     )
     parser.add_argument(
         "--on-stop",
-        choices=("remove", "keep"),
+        type=one_of("remove", "keep"),
         default=environ.get("VIPBUS_ON_STOP") or "remove",
+        metavar="remove|keep",
         help="end HAProxy or leave it running when stopped (default %(default)s)",
     )
     parser.add_argument(
         "--reload-interval",
-        type=_seconds,
+        type=seconds(0.1, 3600),
         default=environ.get("VIPBUS_RELOAD_INTERVAL") or "2",
         metavar="SECONDS",
         help="at least so long between two reloads; what comes meanwhile is one (default %(default)s)",
@@ -65,16 +65,6 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         reload_interval=parsed.reload_interval,
         user=_user(),
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 3600")
-    return seconds
 
 
 def _user() -> str | None:

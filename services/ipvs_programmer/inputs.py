@@ -26,6 +26,7 @@ from vipbus.contracts import (
     Verdict,
     name_token,
 )
+from vipbus.runtime.operators import Operators
 from vipbus.runtime.revision import Revision, Revisions
 from vipbus.telemetry.trace import TraceContext
 
@@ -52,8 +53,6 @@ class Inputs:
         self.verdicts: dict[str, Verdict] = {}
         """The last verdict known, by bucket key. One that vanishes from the bus is kept: a bus that lost its
         store looks empty, and that is no reason to send traffic to a dead server."""
-        self.operators: dict[str, OperatorState] = {}
-        """What operators say, by bucket key; one that vanishes is kept until it is seen to be deleted."""
         self.roles: dict[str, Role] = {}
         """The last role known, by instance token; likewise."""
         self.revision: Revision | None = None
@@ -62,7 +61,6 @@ class Inputs:
         self._revisions = Revisions()
         self._address_source = addresses
         self._seen_verdicts: dict[str, Entry[Verdict]] = {}
-        self._seen_operators: dict[str, Entry[OperatorState]] = {}
         self._seen_roles: dict[str, Entry[Role]] = {}
         self._news: set[str] = set()
         """Keys of verdicts that were written since they were last looked at."""
@@ -78,6 +76,9 @@ class Inputs:
         self._operator = bus.follow(
             OPERATOR, on_change=wake, saved=state_dir / "ipvs-programmer.operator.json"
         )
+        self._operators = Operators(self._operator)
+        self.operators = self._operators.words
+        """What operators say, by bucket key."""
         self._role = bus.follow(
             ROLE, f"{self._token}.*", on_change=wake, saved=state_dir / "ipvs-programmer.role.json"
         )
@@ -209,21 +210,13 @@ class Inputs:
             )
 
     def _operator_changes(self) -> Iterator[Change]:
-        for key, entry in self._operator.entries.items():
-            if self._seen_operators.get(key) is entry:
-                continue
-            self._seen_operators[key] = entry
-            before, said = self.operators.get(key), entry.value
-            self.operators[key] = said
-            if before is None or before.state != said.state:
-                done = "drained" if said.state == "drain" else "disabled"
-                why = f": {said.why}" if said.why else ""
-                yield _operated(said, f"{self._name(said)} {done} by {said.by}{why}", entry.trace)
-        for key in self.operators.keys() & self._operator.removed.keys():
-            # what is neither there nor deleted: a bus that lost its store enables nothing
-            self._seen_operators.pop(key, None)
-            said = self.operators.pop(key)
-            yield _operated(said, f"{self._name(said)} enabled again", self._operator.removed[key])
+        for change in self._operators.changes():
+            yield Change(
+                text=f"{self._name(change.said)} {change.what}",
+                virtual_server=change.said.virtual_server,
+                trace=change.trace,
+                template="vipbus.state.operator",
+            )
 
     def _real_server(self, virtual_server: str, real_server: str) -> RealServer | None:
         # its key names it: to name all of a revision for one would hold the first verdict after it up
@@ -246,9 +239,3 @@ class Inputs:
                     yield Change(
                         text=f"{virtual.address} {verb} this router", instance=name_token(instance.name)
                     )
-
-
-def _operated(said: OperatorState, text: str, trace: TraceContext | None) -> Change:
-    return Change(
-        text=text, virtual_server=said.virtual_server, trace=trace, template="vipbus.state.operator"
-    )

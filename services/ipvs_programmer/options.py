@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from vipbus.contracts import Standby
-from vipbus.runtime.options import service_parser, settings_from
+from vipbus.runtime.options import one_of, seconds, service_parser, settings_from
 from vipbus.runtime.settings import Settings, default_router
 
 OnStop = Literal["remove", "keep"]
@@ -35,21 +34,21 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     )
     parser.add_argument(
         "--standby",
-        type=_one_of("clear", "warm"),
+        type=one_of("clear", "warm"),
         default=environ.get("VIPBUS_STANDBY") or "clear",
         metavar="clear|warm",
         help="clear or keep the table while another router has the role (default %(default)s)",
     )
     parser.add_argument(
         "--on-stop",
-        type=_one_of("remove", "keep"),
+        type=one_of("remove", "keep"),
         default=environ.get("VIPBUS_ON_STOP") or "remove",
         metavar="remove|keep",
         help="remove or keep our table when stopped (default %(default)s)",
     )
     parser.add_argument(
         "--drift-interval",
-        type=_interval,
+        type=seconds(0.05, 3600),
         default=environ.get("VIPBUS_DRIFT_INTERVAL") or "1",
         metavar="SECONDS",
         help="seconds between reads that look for changes by others (default %(default)s)",
@@ -64,24 +63,3 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         on_stop=parsed.on_stop,
         drift_interval=parsed.drift_interval,
     )
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    """Check a value as a type: argparse looks at no default from the environment with ``choices``."""
-
-    def check(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(choices)}")
-        return text
-
-    return check
-
-
-def _interval(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.05 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.05 to 3600")
-    return seconds

@@ -35,6 +35,32 @@ def service_parser(
     return parser
 
 
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Check a value as a type: argparse looks at no default from the environment with ``choices``."""
+
+    def check(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(choices)}")
+        return text
+
+    return check
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    """Read a time between two bounds, in seconds."""
+
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = -1.0
+        if not least <= found <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from {least:g} to {most:g}")
+        return found
+
+    return read
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """Take the common settings out of parsed arguments."""
     listen = arguments.listen

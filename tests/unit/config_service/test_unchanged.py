@@ -221,3 +221,22 @@ def test_any_files_one_after_the_other(texts: list[str]) -> None:
         except ConfigError as error:
             found = error.lines()
         assert found == alone(text)
+
+
+def test_real_servers_of_proxies_are_of_no_virtual_server() -> None:
+    text = """
+[[virtual_server]]
+address = "10.0.0.1:80"
+real_server = [{ address = "10.1.0.1" }]
+[[proxy]]
+name = "web"
+bind = ["10.0.0.2:80"]
+pool = "app"
+[[pool]]
+name = "app"
+real_server = [{ address = "10.1.0.2:80" }, { address = "10.1.0.3:80" }]
+"""
+    compiled = compiler(Path("v.toml"), "r1", Secrets.in_memory())
+    configuration, bodies = Known().read(text, compiled)
+    assert set(bodies) == {entity.key for entity in configuration.entities}
+    assert sum(".real-server.pool-app." in key for key in bodies) == 2
