@@ -121,7 +121,6 @@ class ProxyMember(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Its name in HAProxy."""
     state: MemberState
     weight: ProxyWeight
-    sessions: Counter = 0
 
 
 class ProxyPoolTable(msgspec.Struct, frozen=True, kw_only=True):
