@@ -102,7 +102,7 @@ class Keeper:
         record, file = self.holding.record, self.stance.source
         what = consent.said_of(record.note) if record is not None else f"revision {self.revision}"
         found = []
-        if self.stance.differs:
+        if self.stance.differs and self.settled.is_set():  # before that it is on its way
             found.append(
                 f"{what} runs on {self.router}, which is not what {file} says; `vipbus config diff {file}` "
                 f"shows the difference, `vipbus config apply {file}` ends it"
@@ -243,7 +243,7 @@ class Keeper:
         await self._settle()
 
     async def _settle(self) -> None:
-        asked, holding = self._asked, self.holding
+        asked, holding, before = self._asked, self.holding, self.revision
         desired = self.stance.desired(holding.head, holding.record, holding.entries, holding.whole)
         if desired is not None:
             await holding.hold(desired)
@@ -252,6 +252,8 @@ class Keeper:
             metrics.REVISION.set(self.revision, router=self.router)
             metrics.ENTITIES.set(self.head.entities, router=self.router)
         if self._asked == asked:
+            if desired is not None and not self.settled.is_set() and self.revision == before:
+                log.info("%s: revision %d stays: %s says nothing new", self.router, before, desired.source)
             self.stance.settled()
             self.settled.set()
             if self._making is not None and not self._making.done.done():

@@ -28,8 +28,9 @@ T = TypeVar("T")
 _OPERATION = b"\r\nKV-Operation:"
 _MARKER = b"\r\nNats-Marker-Reason:"
 _TRACEPARENT = b"\r\ntraceparent:"
-_SAVE_DELAY = 0.2
-"""Seconds from a change until the picture is saved: a burst is one write."""
+_SAVE_DELAY = 0.02
+"""Seconds from a change until the picture is saved: a burst is one write. Whoever is killed within them comes
+back with what was before, until the bus answers."""
 _BURST = 64
 """Changes within that time that are a burst which goes on: the saving waits for its end."""
 _SAVE_BY = 5.0
