@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +31,7 @@ from vipbus.contracts import (
 )
 from vrrp_agent import metrics
 from vrrp_agent.side import Side
-from vrrp_agent.tracking import procevents
+from vrrp_agent.tracking import procevents, proctable
 from vrrp_agent.tracking.file_watch import FileWatch
 from vrrp_agent.tracking.process_watch import ProcessWatch
 from vrrp_agent.tracking.script_watch import ScriptWatch
@@ -344,20 +346,40 @@ def tracked_process(program: str, **changes: Any) -> TrackProcess:
     return TrackProcess(router="r", name="p", process=program, **changes)
 
 
-def own_program(directory: Path) -> str:
-    """Make a program that nobody else runs: a copy of sleep under a name of its own."""
-    path = directory / f"vp{os.getpid()}"
-    path.write_bytes(Path("/bin/sleep").read_bytes())
-    path.chmod(0o755)
-    return str(path)
+class OwnProgram:
+    """A program that nobody else runs, a copy of sleep under a name of its own; leaving it ends what runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.name = f"vp{secrets.token_hex(5)}"  # the kernel keeps 15 bytes
+        self.path = str(directory / self.name)
+        Path(self.path).write_bytes(Path("/bin/sleep").read_bytes())
+        Path(self.path).chmod(0o755)
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it once more."""
+        self._children.append(subprocess.Popen([self.path, "100"]))
+        return self._children[-1]
+
+    def end(self) -> None:
+        """End all that were started."""
+        for child in self._children:
+            child.kill()
+            child.wait()
 
 
-def test_processes_come_and_go(bench: Bench, processes: ProcessWatch, tmp_path: Path) -> None:
-    path = own_program(tmp_path)
-    processes.configure([tracked_process(path, quorum=2)])
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[OwnProgram]:
+    made = OwnProgram(tmp_path)
+    yield made
+    made.end()
+
+
+def test_processes_come_and_go(bench: Bench, processes: ProcessWatch, program: OwnProgram) -> None:
+    processes.configure([tracked_process(program.path, quorum=2)])
     assert bench.ups("p") == [False]
     assert bench.words[0].cause == "0 run, wanted at least 2"
-    children = [subprocess.Popen([path, "100"]) for _ in range(3)]
+    children = [program.start() for _ in range(3)]
     bench.until(lambda: bench.ups("p") == [False, True], "they run")
     children[0].kill()
     children[0].wait()
@@ -367,34 +389,41 @@ def test_processes_come_and_go(bench: Bench, processes: ProcessWatch, tmp_path: 
     bench.until(lambda: bench.ups("p") == [False, True, False], "too few run")
     assert bench.words[-1].cause == "1 run, wanted at least 2"
     processes.close()
-    for child in children:
-        child.kill()
-        child.wait()
 
 
-def test_what_ran_before_is_found(bench: Bench, processes: ProcessWatch, tmp_path: Path) -> None:
-    path = own_program(tmp_path)
-    child = subprocess.Popen([path, "100"])
-    bench.until(lambda: running(f"{path} 100"), "it runs")
-    processes.configure([tracked_process(path, arguments=("100",))])
+def test_what_ran_before_is_found(bench: Bench, processes: ProcessWatch, program: OwnProgram) -> None:
+    program.start()
+    bench.until(lambda: running(f"{program.path} 100"), "it runs")
+    processes.configure([tracked_process(program.path, arguments=("100",))])
     assert bench.ups("p") == [True]
-    processes.configure([tracked_process(path, arguments=("10",))])
+    processes.configure([tracked_process(program.path, arguments=("10",))])
     assert bench.ups("p") == [True, False]
-    processes.configure([tracked_process(path, arguments=("10",), argument_match="initial")])
+    processes.configure([tracked_process(program.path, arguments=("10",), argument_match="initial")])
     assert bench.ups("p") == [True, False, True]
     processes.close()
-    child.kill()
-    child.wait()
 
 
 def test_a_name_that_a_process_gives_itself_counts(bench: Bench, processes: ProcessWatch) -> None:
-    name = f"vp{os.getpid()}"
+    name = f"vp{secrets.token_hex(5)}"
     processes.configure([tracked_process(name)])
-    code = f"open('/proc/self/comm', 'w').write({name!r}); import sys; sys.stdin.read()"
+    code = (
+        "import sys; call = lambda name: open('/proc/self/comm', 'w').write(name); "
+        f"call({name!r}); sys.stdin.readline(); call('another'); sys.stdin.readline(); "
+        f"call({name!r}); sys.stdin.read()"
+    )
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-    bench.until(lambda: bench.ups("p") == [False, True], "it has the name")
-    child.communicate()
-    bench.until(lambda: bench.ups("p") == [False, True, False], "it has ended")
+    assert child.stdin is not None
+    try:
+        bench.until(lambda: bench.ups("p") == [False, True], "it has the name")
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        bench.until(lambda: bench.ups("p") == [False, True, False], "it has another")
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        bench.until(lambda: bench.ups("p") == [False, True, False, True], "it has the name again")
+    finally:
+        child.communicate()
+    bench.until(lambda: bench.ups("p")[-1] is False, "it has ended")
     processes.close()
 
 
@@ -407,34 +436,32 @@ def told(bench: Bench) -> ProcessWatch:
     return ProcessWatch(bench.poller, bench.alarms, seen=bench.words.append)
 
 
-def test_a_kill_is_noticed_at_once(bench: Bench, told: ProcessWatch, tmp_path: Path) -> None:
-    path = own_program(tmp_path)
-    child = subprocess.Popen([path, "100"])
-    bench.until(lambda: running(f"{path} 100"), "it runs")
-    told.configure([tracked_process(path)])
+def test_a_kill_is_noticed_at_once(bench: Bench, told: ProcessWatch, program: OwnProgram) -> None:
+    child = program.start()
+    bench.until(lambda: running(f"{program.path} 100"), "it runs")
+    told.configure([tracked_process(program.path)])
     took = []
     for _ in range(10):
         child.kill()
         took.append(bench.until(lambda: bench.ups("p")[-1] is False, "its end is noticed"))
         child.wait()
-        child = subprocess.Popen([path, "100"])
+        child = program.start()
         took.append(bench.until(lambda: bench.ups("p")[-1] is True, "it is back"))
     assert sorted(took)[10] < 0.1  # half of them, on a machine that does other things too
     told.close()
-    child.kill()
-    child.wait()
 
 
-def test_forks_in_between_are_bridged_by_the_delays(bench: Bench, told: ProcessWatch, tmp_path: Path) -> None:
-    path = own_program(tmp_path)
-    told.configure([tracked_process(path, terminate_delay=1.0)])
-    child = subprocess.Popen([path, "100"])
+def test_forks_in_between_are_bridged_by_the_delays(
+    bench: Bench, told: ProcessWatch, program: OwnProgram
+) -> None:
+    told.configure([tracked_process(program.path, terminate_delay=1.0)])
+    child = program.start()
     bench.until(lambda: bench.ups("p") == [False, True], "it runs")
     for _ in range(3):  # restarts
         child.kill()
         child.wait()
         bench.work(0.2)
-        child = subprocess.Popen([path, "100"])
+        child = program.start()
     bench.work(1.3)
     assert bench.ups("p") == [False, True]
     child.kill()
@@ -444,61 +471,102 @@ def test_forks_in_between_are_bridged_by_the_delays(bench: Bench, told: ProcessW
     told.close()
 
 
-def test_a_storm_of_processes_loses_none(bench: Bench, told: ProcessWatch, tmp_path: Path) -> None:
-    path = own_program(tmp_path)
-    told.configure([tracked_process(path, quorum=5)])
-    before = [subprocess.Popen([path, "100"]) for _ in range(4)]
+def test_a_storm_of_processes_loses_none(bench: Bench, told: ProcessWatch, program: OwnProgram) -> None:
+    told.configure([tracked_process(program.path, quorum=5)])
+    for _ in range(4):
+        program.start()
     storm = subprocess.Popen(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do (:); i=$((i+1)); done"])
     storm.wait(60)  # meanwhile nobody reads: the kernel's buffer may overflow
     assert bench.ups("p") == [False]
-    before.append(subprocess.Popen([path, "100"]))
+    program.start()
     bench.until(lambda: bench.ups("p") == [False, True], "all five are seen")
     told.close()
-    for child in before:
-        child.kill()
-        child.wait()
 
 
 def test_what_the_kernel_could_not_tell_is_looked_for(
-    bench: Bench, told: ProcessWatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bench: Bench, told: ProcessWatch, program: OwnProgram, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = own_program(tmp_path)
-    told.configure([tracked_process(path)])
-    import socket  # noqa: PLC0415
-
+    told.configure([tracked_process(program.path)])
     events = told._events
     assert events is not None
     events._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     subprocess.run(["sh", "-c", "for i in $(seq 500); do (:); done"], check=True)
-    child = subprocess.Popen([path, "100"])
+    program.start()
     bench.until(lambda: bench.ups("p") == [False, True], "it is found")
     assert "looking at all of them again" in caplog.text
     told.close()
-    child.kill()
-    child.wait()
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_half_of_what_the_kernel_told_of_a_process_is_no_word(
+    bench: Bench, told: ProcessWatch, program: OwnProgram, before: int
+) -> None:
+    """The buffer is full after one of the first events; somewhere between a fork and its exec, too."""
+    told.configure([tracked_process(program.path)])
+    events = told._events
+    assert events is not None
+    events.forget()
+    events._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    name = Path("/proc/self/comm").read_text()
+    for _ in range(before):
+        Path("/proc/self/comm").write_text(name)
+    program.start()
+    subprocess.run(["sh", "-c", "for i in $(seq 50); do (:); done"], check=True)
+    bench.until(lambda: bench.ups("p") == [False, True], "it is found")
+    bench.work(0.2)
+    assert bench.ups("p") == [False, True]
+    told.close()
+
+
+def test_a_fork_told_of_late_takes_nothing_back(
+    bench: Bench, told: ProcessWatch, program: OwnProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = proctable.pids
+
+    def start_and_look() -> list[int]:
+        program.start()
+        eventually(lambda: running(f"{program.path} 100"), "it runs")
+        return look()
+
+    monkeypatch.setattr(proctable, "pids", start_and_look)
+    told.configure([tracked_process(program.path)])
+    events = told._events
+    assert events is not None
+    waiting: list[procevents.Process] = []
+
+    def read_one() -> list[procevents.Process]:
+        waiting.extend(real())
+        return [waiting.pop(0)] if waiting else []
+
+    real = events.read
+    monkeypatch.setattr(events, "read", read_one)
+    told._happened()
+    heard = len(waiting)
+    while waiting:
+        told._happened()
+    assert heard > 0
+    assert bench.ups("p") == [True]
+    told.close()
 
 
 def test_in_a_network_namespace_processes_are_looked_for(
-    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bench: Bench, program: OwnProgram, caplog: pytest.LogCaptureFixture
 ) -> None:
     namespace = Namespace(f"vt{os.getpid()}")
     namespace.open()
-    path = own_program(tmp_path)
     watch = ProcessWatch(bench.poller, bench.alarms, seen=bench.words.append)
     try:
         with namespace.entered():
-            watch.configure([tracked_process(path)])
-            watch.configure([tracked_process(path, quorum=1, fork_delay=0.0, full_command=True)])
+            watch.configure([tracked_process(program.path)])
+            watch.configure([tracked_process(program.path, quorum=1, fork_delay=0.0, full_command=True)])
     finally:
         namespace.close()
     said = [record for record in caplog.records if "each second" in record.message]
     (line,) = [record.message for record in said]
     assert line.endswith(": the kernel tells of processes in its first network namespace alone")
-    child = subprocess.Popen([path, "100"])
+    program.start()
     bench.until(lambda: bench.ups("p") == [False, True], "it is found")
     watch.close()
-    child.kill()
-    child.wait()
 
 
 # ---- the thread

@@ -111,6 +111,7 @@ class ProcessWatch:
             events = self._events.read()
         except OSError:
             log.warning("the kernel told of more processes than could be heard; looking at all of them again")
+            self._events.forget()
             self._scan()
             return
         changed: dict[str, None] = {}
@@ -124,7 +125,8 @@ class ProcessWatch:
         """Take one event; give the tracked processes whose number it may have changed."""
         before = self._matched.get(event.pid, frozenset())
         if event.what == "fork":
-            after = self._matched.get(event.parent, frozenset())  # a copy until it becomes another program
+            # a copy until it becomes another program; one that a look has found already is told of late
+            after = before or self._matched.get(event.parent, frozenset())
         elif event.what == "exit":
             after = frozenset()
         else:

@@ -26,6 +26,8 @@ _NONE, _FORK, _EXEC, _COMM, _EXIT = 0, 0x1, 0x2, 0x200, 0x80000000
 _SO_RCVBUFFORCE = 33
 _SO_ATTACH_FILTER = 26
 _RECEIVE_BUFFER = 1 << 20
+_WAITING = 1 << 14
+"""More datagrams than the buffer can hold; the kernel counts some hundred bytes for each (skb_truesize)."""
 _ANSWER = 0.5
 """Seconds that the kernel has to say that it will tell; it does so before the request returns."""
 
@@ -157,6 +159,16 @@ class ProcessEvents:
             if sender == 0:  # anyone may send to a socket; the kernel's port is 0 (netlink(7))
                 found += decode(data)
         return found
+
+    def forget(self) -> None:
+        """Throw away what waits; after a loss it is half a story, and a look at /proc is told the whole."""
+        for _ in range(_WAITING):
+            try:
+                self._socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # lost once more meanwhile
 
     def close(self) -> None:
         """Hear no more; the kernel counts its listeners."""
