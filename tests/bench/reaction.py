@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import random
 import signal
 import socket
@@ -38,6 +37,8 @@ POOLS = 10
 ROUTER = "r1"
 _TOLERATED = 0.001
 """Seconds that the machine may stand still while a figure is taken."""
+_AFTER = int(0.02 * 1e9)
+"""Nanoseconds after a stall in which what it held up is still being worked off."""
 _SEED = 9568
 _INTRODUCTION = """\
 ## Reaction
@@ -47,8 +48,9 @@ one after the other, every 10 to 50 ms. To the verdict: until an observer on the
 the prober's, by the time in the verdict. To the send: until the programmer hands the change to its port to
 the kernel, where this one looks at the clock instead of sending. Beyond the check: from the moment at which,
 by its schedule, the target's next check after the close was due; so it counts the check's lateness, its
-refusal, the decision, the bus and the plan. A close during which a processor stood still for 1 ms or more is
-left out and counted: the machine's figure, not a program's.
+refusal, the decision, the bus and the plan. A close during which, or within 20 ms after which, a processor
+stood still for 1 ms or more, or took five times as long as usual for the same little work, is left out and
+counted: the machine's figure, not a program's.
 """
 
 
@@ -202,7 +204,7 @@ def undisturbed(closes: Sequence[Close], stalls: Sequence[tuple[int, int]]) -> l
     def calm(close: Close) -> bool:
         work = max(close.beyond(close.verdict), close.beyond(close.sent))
         began = close.ended_ns - int(work * 1e9)
-        return all(end < began or begin > close.ended_ns for begin, end in stalls)
+        return all(end + _AFTER < began or begin > close.ended_ns for begin, end in stalls)
 
     return [close for close in closes if calm(close)]
 
@@ -247,8 +249,11 @@ def main() -> None:
         calm = undisturbed(found, stalls.spans(began, _TOLERATED))
         share = busy.share()
     left_out = f"{len(found) - len(calm)} of {len(found)} closes met a stall and are left out."
-    worst = max((close.beyond(close.sent) for close in found), default=math.nan)
-    left_out += f" With them the longest from check to send was {milliseconds(worst)} ms."
+    whole = Distribution.of([close.beyond(close.sent) for close in found])
+    left_out += (
+        f" With them, from check to send: p50 {milliseconds(whole.median)} ms, "
+        f"p99 {milliseconds(whole.p99)} ms, the longest {milliseconds(whole.maximum)} ms."
+    )
     shown = show(calm) if calm else "every close met a stall of the machine"
     print(f"{shown}\n\n{left_out}")
     if options.write:

@@ -1,8 +1,10 @@
-"""When the machine itself stood still: a watch on every processor that only sleeps and looks at the clock.
+"""When the machine itself stood still or was slow: a watch on every processor that looks at the clock.
 
 A virtual machine's processor is taken away for a while, or its kernel works without a pause: whatever runs
 then is late, and a failover measured meanwhile says nothing of the program. The watches run at a higher
-real-time priority than everything that is measured, so what makes them late is not that.
+real-time priority than everything that is measured, so what makes them late is not that. A processor that
+is taken away for many short whiles wakes them on time and is slow all the same: so at each look they do the
+same little work, and what takes five times as long as usual is a stall too.
 
 ``python stalls.py PROCESSOR OUTPUT`` writes a record for each stall: when it ended and how long it was, both
 in nanoseconds as two signed 64-bit integers.
@@ -26,6 +28,12 @@ _EVERY = 0.001
 """Seconds between two looks."""
 _LATE = 0.001
 """Seconds from which being late is a stall."""
+_WORK = 500
+"""Turns of the little work, about 15 microseconds."""
+_SLOW = 5.0
+"""Times its usual duration from which the work was slow: more than a cold cache or an interrupt does."""
+_USUAL = 500
+"""Looks after which the usual duration is known: their median."""
 _PRIORITY = 20
 _RECORD = struct.Struct("=qq")
 _ALL = 3  # MCL_CURRENT | MCL_FUTURE
@@ -35,15 +43,24 @@ def watch(processor: int, output: Path) -> None:
     """Watch one processor until killed."""
     os.sched_setaffinity(0, {processor})
     realtime(_PRIORITY)
+    usual, durations = float("inf"), list[int]()
     with output.open("ab", buffering=0) as file:
         before = time.monotonic_ns()
         while True:
             time.sleep(_EVERY)
             now = time.monotonic_ns()
+            for _ in range(_WORK):
+                pass
+            worked = time.monotonic_ns() - now
             late = now - before - int(_EVERY * 1e9)
             if late > _LATE * 1e9:
                 file.write(_RECORD.pack(time.time_ns(), late))
-            before = now
+            elif worked > _SLOW * usual:
+                file.write(_RECORD.pack(time.time_ns(), now + worked - before))
+            before = now + worked
+            if len(durations) < _USUAL:
+                durations.append(worked)
+                usual = float("inf") if len(durations) < _USUAL else sorted(durations)[_USUAL // 2]
 
 
 def realtime(priority: int) -> None:
