@@ -6,13 +6,10 @@ a stall the kernel's buffers may hold the advertisement that the deadline missed
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
-from functools import partial
 
-from vipbus.contracts import TrackChanged, VrrpConfiguration
 from vipbus.runtime.life import FatalError
 from vipbus.runtime.poller import Poller
 from vipbus.runtime.readiness import Readiness
@@ -20,18 +17,16 @@ from vipbus.runtime.service_manager import ServiceManager, Telling
 from vipbus.runtime.timers import Timers
 from vrrp_agent import realtime
 from vrrp_agent.announcer import Announcer
-from vrrp_agent.circumstances import Circumstances
+from vrrp_agent.arming import Arming
 from vrrp_agent.ensemble import Ensemble
-from vrrp_agent.events import AddressTaken, ArmingOver, Follow, ObjectsLost, Started, Stop, TimerExpired
+from vrrp_agent.events import AddressTaken, Follow, Stop, TimerExpired
 from vrrp_agent.events import HandOver as HandedOver
 from vrrp_agent.exchange import (
     AddressesLoaded,
     Answer,
-    ArmOutcome,
     BusLost,
     Command,
     Configure,
-    EventReport,
     Failed,
     Forgotten,
     HandOver,
@@ -45,25 +40,18 @@ from vrrp_agent.exchange import (
     Take,
     Worked,
 )
-from vrrp_agent.filters import closed
-from vrrp_agent.firewall import Firewall
 from vrrp_agent.heartbeat import Heartbeat
 from vrrp_agent.interfaces import Monitor
-from vrrp_agent.link_states import LinkStates
-from vrrp_agent.model import Movable, Phase
+from vrrp_agent.lookout import Lookout
+from vrrp_agent.model import Phase
 from vrrp_agent.objects import Objects
 from vrrp_agent.realtime import Collector
 from vrrp_agent.roster import Roster
-from vrrp_agent.routes import protocol_of
 from vrrp_agent.runtime import Hands, Runtime
 from vrrp_agent.side import Side
-from vrrp_agent.static import Static
 from vrrp_agent.successors import Successors
-from vrrp_agent.tracking.sources import Sources, SourceSeen
-from vrrp_agent.virtual_mac import VirtualMacs
+from vrrp_agent.tracking.sources import SourceSeen
 from vrrp_agent.worker import Worker
-
-log = logging.getLogger(__name__)
 
 _LAST_WORK = 3.0
 """Seconds that the end waits for devices and rules to be taken away; a device takes tens of milliseconds."""
@@ -83,7 +71,6 @@ class Agent:
         side: Side,
         bus_connected: Callable[[], bool],
     ) -> None:
-        self._router = router
         self._side = side
         self._inbox = inbox
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -92,40 +79,38 @@ class Agent:
         self._readiness = readiness
         self._bus_connected = bus_connected
         self._poller = Poller()
-        self._monitor = Monitor()
-        self._interfaces = self._monitor.interfaces
-        self._objects = Objects(self._interfaces)
+        monitor = Monitor()
+        self._objects = Objects(monitor.interfaces)
         self._worker = Worker(lambda: inbox.put(Worked()))
-        self._announcer = Announcer(self._interfaces)
-        self._static = Static(self._interfaces, self._objects)
-        self._macs = VirtualMacs(self._interfaces, self._worker)
-        self._firewall = Firewall(self._worker, self._poller)
+        self._announcer = Announcer(monitor.interfaces)
         self._timers = Timers()
         self._told = Telling(ServiceManager(), lambda: readiness.problems)
         self._collector = Collector(time.monotonic())
         self._instances = Ensemble(self._after, side.tell)
-        self._links = LinkStates(self._interfaces)
-        self._sources = Sources()
-        self._circumstances = Circumstances(
-            self._interfaces, self._macs, self._static, self._links, self._sources
+        self._arming = Arming(self._instances)
+        self._lookout = Lookout(
+            router=router,
+            instances=self._instances,
+            objects=self._objects,
+            monitor=monitor,
+            worker=self._worker,
+            poller=self._poller,
+            readiness=readiness,
+            outbox=outbox,
+            quiet_until=lambda: self._roster.quiet_until,
         )
         self._roster = Roster(
             instances=self._instances,
-            circumstances=self._circumstances,
+            circumstances=self._lookout.circumstances,
             heartbeat=heartbeat,
             poller=self._poller,
             hands=Hands(self._objects, self._announcer),
             outbox=outbox,
             tell=side.tell,
         )
-        self._successors = Successors(self._poller, self._announced, self._interfaces)
-        self._armed: dict[str, int] = {}
-        """Epochs whose addresses wait for nothing any more, by token, the first to be armed first."""
-        self._tracked_links: list[str] = []
-        self._look_again_at: float | None = None
+        self._successors = Successors(self._poller, self._announced, monitor.interfaces)
         self._leaving = 0
         self._poller.add(self._wakeup, self._commands)
-        self._poller.add(self._monitor.fileno(), self._interfaces_changed)
 
     # ---- the loop
 
@@ -138,19 +123,18 @@ class Agent:
         while not self._leaving or len(self._instances) or self._objects.pending:
             now = time.monotonic()
             self._told.look(now)
-            free = 0.0 if self._armed else self._until_next(now)
+            free = 0.0 if self._arming else self._until_next(now)
             self._collector.maybe(now, free)
             self._poller.wait(free)
             self._expire()
-            self._take_addresses()
-        self._static.stop()
-        self._firewall.close()
+            self._arming.take_next()
+        self._lookout.stop()
         self._worker.finish(_LAST_WORK)
         self._objects.close()
 
     def _until_next(self, now: float) -> float | None:
         """Seconds until the next deadline; None when there is none."""
-        times = (self._timers.next(), self._look_again_at, self._announcer.deadline, self._told.due)
+        times = (self._timers.next(), self._lookout.due, self._announcer.deadline, self._told.due)
         return min((max(0.0, at - now) for at in times if at is not None), default=None)
 
     def _expire(self) -> None:
@@ -171,14 +155,12 @@ class Agent:
         now = time.monotonic()
         if self._announcer.deadline is not None:
             self._announcer.work(now)
-        if self._look_again_at is not None and self._look_again_at <= now:
-            self._look_again_at = None
-            self._look()
+        self._lookout.expire(now)
 
     def _after(self, runtime: Runtime) -> None:
         """See to what follows from an instance's new state."""
         if runtime.state.phase is Phase.ARMING and not self._bus_connected():
-            self._end_arming(runtime, "no bus")
+            self._arming.end(runtime, "no bus")
         for name, problem in runtime.problems():
             self._readiness.problem(name, problem)
         if runtime.watching or runtime.released or self._successors.watching:
@@ -187,65 +169,6 @@ class Agent:
             self._drop(runtime)
         else:
             self._timers.set(runtime.token, runtime.state.deadline)
-
-    # ---- interfaces
-
-    def _interfaces_changed(self) -> None:
-        self._monitor.drain()
-        self._look()
-
-    def _look(self) -> None:
-        """Compare every instance with what it depends on, and everything held with what is there."""
-        self._static.look()
-        now = time.monotonic()
-        for name in self._tracked_links:
-            seen = self._links.source(name, now)
-            if self._sources.see(seen):
-                self._changed(seen)
-        # before a device is made, in the same thread: one frame from a backup's virtual MAC misleads a bridge
-        configs = [runtime.config for runtime in self._instances]
-        self._firewall.want(closed(configs), self._macs.below(configs))
-        for runtime in self._instances:
-            self._look_at(runtime)
-        self._readiness.problem("firewall", self._firewall.problem)
-        retry = self._circumstances.retry_at
-        self._circumstances.retry_at = None
-        self._again(retry)
-        self._again(self._links.turns_at)
-
-    def _look_at(self, runtime: Runtime) -> None:
-        if not runtime.started:
-            self._begin(runtime)
-            return
-        surroundings, state = self._circumstances.of(runtime), runtime.state
-        if (surroundings.source, surroundings.faults, surroundings.weight) != (
-            state.source,
-            state.faults,
-            state.weight,
-        ):
-            self._instances.tell(runtime, surroundings)
-        self._look_after_objects(runtime)
-
-    def _again(self, at: float | None) -> None:
-        """Look again at a time, unless that comes sooner anyway."""
-        if at is not None and (self._look_again_at is None or at < self._look_again_at):
-            self._look_again_at = at
-
-    def _look_after_objects(self, runtime: Runtime) -> None:
-        if runtime.state.phase is not Phase.ACTIVE or not self._objects.ready:
-            return
-        lost: list[Movable] = []
-        for each in runtime.state.objects:
-            if self._interfaces.holds(runtime.place(each)):
-                runtime.held.add(each)
-            elif each in runtime.held:
-                runtime.held.discard(each)
-                if each.tracked:
-                    lost.append(each)
-            elif self._objects.possible(runtime.place(each)):
-                runtime.add_late(each)
-        if lost:
-            self._instances.tell(runtime, ObjectsLost(tuple(lost)))
 
     def _watch(self) -> None:
         """Hear the devices of every instance that leaves."""
@@ -260,28 +183,6 @@ class Agent:
                 if each.address == address and runtime.device(each) == device:
                     self._instances.tell(runtime, AddressTaken(address))
 
-    # ---- tracked sources
-
-    def _changed(self, seen: SourceSeen) -> None:
-        """Publish what a source says now; what is not known is no news."""
-        if seen.up is not None:
-            changed = TrackChanged(
-                router=self._router,
-                kind=seen.kind,
-                name=seen.name,
-                up=seen.up,
-                value=seen.value,
-                cause=seen.cause,
-            )
-            self._outbox.put(EventReport(changed))
-
-    def _source_seen(self, seen: SourceSeen) -> None:
-        if self._sources.see(seen):
-            self._changed(seen)
-        for runtime in self._instances:
-            if any((track.kind, track.name) == (seen.kind, seen.name) for track in runtime.config.tracks):
-                self._look_at(runtime)
-
     # ---- commands
 
     def _commands(self) -> None:  # noqa: C901, PLR0912  # one row a command
@@ -292,16 +193,15 @@ class Agent:
                     self.configure(command)
                     self._collector.settle()
                 case TableSeen():
-                    self._table_seen(command)
+                    self._arming.table_seen(command)
                 case SourceSeen():
-                    self._source_seen(command)
+                    self._lookout.source_seen(command)
                 case BusLost():
-                    for runtime in self._instances:
-                        self._end_arming(runtime, "no bus")
+                    self._arming.bus_lost()
                 case AddressesLoaded():
                     self._objects.open()
-                    self._prepare()
-                    self._look()
+                    self._lookout.prepare()
+                    self._lookout.look()
                 case HandOver():
                     self._outbox.put(Answer(ticket=command.ticket, problem=self._hand_over(command)))
                 case Take():
@@ -309,7 +209,7 @@ class Agent:
                 case Show():
                     self._outbox.put(self._shown(command))
                 case Worked():
-                    self._look()
+                    self._lookout.look()
                 case Settled():
                     self._collector.settle()
                 case Failed(message):
@@ -343,39 +243,11 @@ class Agent:
 
     def _shown(self, command: Show) -> Shown:
         states = tuple(
-            runtime.shown(self._sources.tracked(runtime.config.tracks).states)
+            runtime.shown(self._lookout.states(runtime.config.tracks))
             for runtime in self._instances
             if not runtime.forgotten
         )
         return Shown(ticket=command.ticket, states=states)
-
-    def _table_seen(self, seen: TableSeen) -> None:
-        runtime = self._instances.get(seen.instance)
-        if runtime is None or runtime.state.epoch != seen.epoch or runtime.state.phase is not Phase.ARMING:
-            return
-        if seen.error:
-            log.warning("%s takes its addresses without a table: %s", runtime.config.name, seen.error)
-        runtime.teller.arm_trace = seen.trace
-        self._end_arming(runtime, "failed" if seen.error else "armed")
-
-    def _end_arming(self, runtime: Runtime, outcome: ArmOutcome) -> None:
-        if runtime.state.phase is Phase.ARMING:
-            runtime.teller.arm_outcome = outcome
-            self._armed[runtime.token] = runtime.state.epoch
-
-    def _take_addresses(self) -> None:
-        """Let one armed instance take its addresses; between two of them advertisements go first.
-
-        Addresses cost many times what an advertisement does. Where many instances take over at once,
-        a backup would follow those whose first advertisement had to wait for the addresses of others.
-        """
-        if not self._armed:
-            return
-        token = next(iter(self._armed))
-        epoch = self._armed.pop(token)
-        runtime = self._instances.get(token)
-        if runtime is not None:
-            self._instances.tell(runtime, ArmingOver(epoch))
 
     def _leave(self) -> None:
         self._leaving += 1
@@ -392,61 +264,23 @@ class Agent:
         configuration = command.configuration
         settings = configuration.settings
         realtime.apply(settings)
-        tracks = [track for each in configuration.instances for track in each.tracks]
-        self._sources.keep_only(tracks)
-        self._tracked_links = sorted({track.name for track in tracks if track.kind == "interface"})
-        self._links.configure(settings.interface_delays)
+        self._lookout.configure(configuration)
         self._side.configure(configuration)
-        self._monitor.watch(_protocols(command.configuration))
-        self._static.configure(settings)
         self._roster.configure(command)
         self._readiness.problem("configuration", "; ".join(self._roster.problems))
-        self._look()
+        self._lookout.look()
         self._instances.settle()
-        self._prepare()
+        self._lookout.prepare()
         if settings.fifo_states_on_reload:
             for runtime in self._instances:
                 runtime.teller.repeat(runtime.state)
         self._readiness.done("configuration")
 
-    def _begin(self, runtime: Runtime) -> None:
-        """Let an instance take part: at once where it goes on, else when objects can be written."""
-        now = time.monotonic()
-        adopted = now < runtime.adoptable_until
-        waits = self._sources.tracked(runtime.config.tracks).waiting
-        surroundings = self._circumstances.of(runtime)  # listen from now on, whenever it begins
-        making = self._macs.making(runtime.config)
-        if not adopted and (waits or making or not self._objects.ready or now < self._roster.quiet_until):
-            self._again(self._roster.quiet_until if now < self._roster.quiet_until else None)
-            return
-        runtime.started = True
-        self._instances.tell(
-            runtime,
-            Started(
-                source=surroundings.source,
-                faults=surroundings.faults,
-                weight=surroundings.weight,
-                adopted=adopted and not surroundings.faults,
-            ),
-        )
-
-    def _prepare(self) -> None:
-        """Have the messages written that a takeover will need; in a thread."""
-        if self._objects.ready:
-            for runtime in self._instances:
-                self._worker.submit(partial(self._objects.prepare, runtime.placed))
-
     def _drop(self, runtime: Runtime) -> None:
         """Give back what a released instance held."""
         self._timers.set(runtime.token, None)
         runtime.teller.stopped(runtime.state, deleted=runtime.forgotten)
-        self._macs.remove(runtime.config)
+        self._lookout.forget(runtime)
         self._roster.dismiss(runtime)
         if runtime.forgotten:
             self._outbox.put(Forgotten(runtime.config))
-
-
-def _protocols(configuration: VrrpConfiguration) -> frozenset[int]:
-    """Say whose routes are looked after (rtnetlink(7), rtm_protocol)."""
-    moving = (each for config in configuration.instances for each in config.virtual_routes)
-    return frozenset(protocol_of(each) for each in (*moving, *configuration.settings.static_routes))
