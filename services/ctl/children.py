@@ -163,7 +163,6 @@ def _haproxy(common: tuple[str, ...], listen: tuple[str, ...]) -> Child:
         command=python_module("haproxy_programmer", *common, *listen),
         capabilities=(
             Capability.NET_BIND_SERVICE,
-            Capability.NET_ADMIN,  # to listen on an address that is another router's now
             Capability.SETGID,  # its workers run as haproxy
             Capability.SETUID,
             Capability.KILL,

@@ -23,6 +23,7 @@ _METRICS_PORTS = {
     "vrrp-agent": 9491,
     "health-prober": 9492,
     "ipvs-programmer": 9493,
+    "haproxy-programmer": 9494,
 }
 """Where ``vipbus run`` lets its services answer a scraper, by default."""
 

@@ -10,7 +10,8 @@ from vipbus.contracts.proxy_words import Mode
 
 def bind(listens: ProxyBind, mode: Mode) -> str:
     """Write what follows ``bind``."""
-    # the address may be another router's now: it is bound before it is here, and serves as soon as it comes
+    # the address may be another router's now: it is bound before it is here, and serves as soon as it comes.
+    # HAProxy takes IP_TRANSPARENT where it may (CAP_NET_ADMIN), else IP_FREEBIND, which takes no privilege
     words = [endpoint(listens.address, listens.port), "transparent"]
     if listens.accept_proxy:
         words.append("accept-proxy")
