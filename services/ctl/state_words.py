@@ -14,6 +14,7 @@ from vipbus.contracts import (
     Proxy,
     ProxyPool,
     ProxyPoolTable,
+    ProxyProcess,
     RealServer,
     Role,
     SyncGroup,
@@ -148,6 +149,10 @@ def _pool_table(table: ProxyPoolTable) -> str:
     return f"{what} has {found or 'no members'}: {table.cause}"
 
 
+def _proxy_process(process: ProxyProcess) -> str:
+    return f"{process.router} haproxy {'answers' if process.answers else 'DOES NOT ANSWER'}: {process.cause}"
+
+
 STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (Role, _role),
     (Verdict, _verdict),
@@ -167,5 +172,6 @@ STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (Proxy, _proxy),
     (ProxyPool, _pool),
     (ProxyPoolTable, _pool_table),
+    (ProxyProcess, _proxy_process),
 )
 """How each document is said."""

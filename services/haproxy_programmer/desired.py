@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from haproxy_programmer.members import members
 from haproxy_programmer.site import Site
 from haproxy_programmer.slots import Slots, assign
-from vipbus.contracts import OperatorState, Verdict
+from vipbus.contracts import OperatorState, Proxy, Verdict, address_token
 from vipbus.runtime.revision import Revision
 
 
@@ -39,4 +39,18 @@ def desired(
             )
             for pool in revision.proxy_pools
         },
+        drained=drained(revision.proxies, operators),
     )
+
+
+def checked_at(proxy: Proxy) -> frozenset[str]:
+    """Name the real servers, by token, that a proxy with a monitor is to whoever stands in front of it."""
+    if proxy.monitor is None:
+        return frozenset()
+    return frozenset(address_token(bind.address, bind.port) for bind in proxy.bind)
+
+
+def drained(proxies: Collection[Proxy], operators: Mapping[str, OperatorState]) -> frozenset[str]:
+    """Find the proxies, by token, that an operator takes out of the tier in front of them."""
+    out = {said.real_server for said in operators.values()}
+    return frozenset(proxy.id for proxy in proxies if checked_at(proxy) & out)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from haproxy_programmer.desired import checked_at
 from vipbus.bus import Bus, Entry
-from vipbus.contracts import CONFIG, HEALTH, OPERATOR, Verdict, name_token
+from vipbus.contracts import CONFIG, HEALTH, OPERATOR, OperatorState, Verdict, name_token
 from vipbus.runtime.operators import Operators
 from vipbus.runtime.revision import Revision, Revisions
 from vipbus.telemetry.trace import TraceContext
@@ -42,7 +43,9 @@ class Inputs:
         self._seen_verdicts: dict[str, Entry[Verdict]] = {}
         self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / f"{_SERVICE}.health.json")
         self._operator = bus.follow(OPERATOR, on_change=wake, saved=state_dir / f"{_SERVICE}.operator.json")
-        self._operators = Operators(self._operator, lambda said: said.virtual_server.startswith(_POOLS))
+        self._own: frozenset[str] = frozenset()
+        """The real servers, by token, that proxies here are to the layer-4 tier."""
+        self._operators = Operators(self._operator, self._concerns)
         self.operators = self._operators.words
         """What operators say, by bucket key."""
         self._config = bus.follow(
@@ -70,10 +73,14 @@ class Inputs:
         """Take in what is new and say what changed."""
         return [*self._config_changes(), *self._operator_changes(), *self._verdict_changes()]
 
+    def _concerns(self, said: OperatorState) -> bool:
+        return said.virtual_server.startswith(_POOLS) or said.real_server in self._own
+
     def _config_changes(self) -> Iterator[Change]:
         if self._token not in self._revisions.update(self._config.entries, self._token):
             return
         revision = self.revision = self._revisions.routers[self._token]
+        self._own = frozenset().union(*map(checked_at, revision.proxies))
         head = revision.head
         yield Change(
             text=f"revision {head.revision}{f': {head.cause}' if head.cause else ''}", trace=revision.trace

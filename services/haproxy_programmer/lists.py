@@ -10,6 +10,8 @@ from haproxy_programmer.site import Site
 from haproxy_programmer.writing import word
 from vipbus.contracts import Proxy
 
+DRAINED: Final = "drained"
+"""The one line that a list of `drained_list` may have."""
 _VERSION: Final = re.compile(r"New version created: ([0-9]+)")
 DIRECTORY: Final = "lists"
 
@@ -19,9 +21,18 @@ def deny_list(proxy: Proxy) -> str:
     return f"{DIRECTORY}/{proxy.id}.deny"
 
 
+def drained_list(proxy: Proxy) -> str:
+    """Name the file that says whether the layer-4 tier in front was told to send nothing here any more."""
+    return f"{DIRECTORY}/{proxy.id}.drained"
+
+
 def contents(site: Site) -> dict[str, tuple[str, ...]]:
     """Give what each file has, a line each."""
-    return {deny_list(proxy): proxy.deny for proxy in site.proxies}
+    found = {deny_list(proxy): proxy.deny for proxy in site.proxies}
+    for proxy in site.proxies:
+        if proxy.monitor is not None:
+            found[drained_list(proxy)] = (DRAINED,) if proxy.id in site.drained else ()
+    return found
 
 
 def text(lines: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from haproxy_programmer.process import Process, connections
 from haproxy_programmer.programmer import Programmer
 from haproxy_programmer.site import Place
 from haproxy_programmer.slots import Slots
+from haproxy_programmer.standing import Told
 from haproxy_programmer.writing import UnwritableError, word
 from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
@@ -44,12 +45,14 @@ async def work(life: Life, options: Options) -> None:
 
     inputs = Inputs(life.bus, router=options.router, state_dir=life.settings.state_dir, wake=wake.set)
     documents = Documents(life.bus, options.router)
+    told = Told(life.bus, options.router, now=time.monotonic())
     programmer = Programmer(
         inputs,
         Process(options.executable, place, wake.set),
         place,
         documents,
         life.readiness,
+        told=told,
         saved=Saved(
             life.settings.state_dir / "haproxy-programmer.slots.json", dict[str, Slots], {}, "the slots"
         ),
@@ -72,7 +75,7 @@ async def work(life: Life, options: Options) -> None:
         inputs.save()
     finally:
         stop.cancel()
-        await documents.close(_LAST_WORDS)
+        await asyncio.gather(documents.close(_LAST_WORDS), told.close(_LAST_WORDS))
 
 
 def _place(life: Life, options: Options) -> Place:

@@ -12,3 +12,4 @@ RELOAD_SECONDS = REGISTRY.histogram(
     "vipbus_haproxy_reload_seconds", "From the check of a new file to the new worker's answer"
 )
 MEMBERS = REGISTRY.gauge("vipbus_haproxy_members", "Members that HAProxy holds, by pool and state")
+ANSWERS = REGISTRY.gauge("vipbus_haproxy_answers", "1 while HAProxy answers on its statistics socket, else 0")

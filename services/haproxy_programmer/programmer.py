@@ -27,6 +27,7 @@ from haproxy_programmer.rotation import Rotation
 from haproxy_programmer.runtime import SilentError
 from haproxy_programmer.site import Place, Site
 from haproxy_programmer.slots import Slots, deadline
+from haproxy_programmer.standing import Told
 from haproxy_programmer.state_file import state_file
 from haproxy_programmer.wanted import left, wanted
 from haproxy_programmer.writing import UnwritableError
@@ -58,6 +59,7 @@ class Programmer:
         documents: Documents,
         readiness: Readiness,
         *,
+        told: Told,
         saved: Saved[dict[str, Slots]],
         publish: Publish,
         router: str,
@@ -69,6 +71,7 @@ class Programmer:
         self._process = process
         self._place = place
         self._documents = documents
+        self._told = told
         self._readiness = readiness
         self._saved = saved
         self._publish = publish
@@ -111,8 +114,11 @@ class Programmer:
             await self._bring(site, began)
         except UnwritableError as error:
             self._refuse(generation(site), str(error))
+            if self._process.pid is None:
+                self._told.silent(str(error), time.monotonic())
         except (SilentError, UnreadableError) as error:
             self._readiness.problem("haproxy", f"{error}; its log is {self._place.log}")
+            self._told.silent(str(error), time.monotonic())
             return
         self._readiness.done("the first write")
 
@@ -120,6 +126,8 @@ class Programmer:
         """End: the process goes once its connections have ended, or stays for whoever comes next."""
         if not keep:
             self._process.signal(signal.SIGUSR1)
+            if self._process.pid is not None:
+                self._told.ended("haproxy-programmer was stopped, and HAProxy with it")
             log.info("HAProxy ends when its last connection has, at the latest within an hour")
         self._process.forget()
         self._documents.keep_only(set() if not keep else set(self._keys()), record("stop"))
@@ -129,11 +137,13 @@ class Programmer:
     async def _bring(self, site: Site, began: float) -> None:
         if not site.proxies and not site.pools and self._process.pid is None:
             self._readiness.problem("haproxy", "")
+            self._told.nothing_to_serve(began)
             self._tell(site, None)
             return
         if self._process.pid is None and not await self._start(site, began):
             return
         there = await runtime.look(self._place.socket)
+        self._told.heard(time.monotonic())
         if there.generation != generation(site):
             there = await self._reload(site, there)
         commands = plan(wanted(site), there.servers)
@@ -163,6 +173,7 @@ class Programmer:
         try:
             if problem := await self._written(site):
                 self._refuse(generation(site), problem)
+                self._told.silent(f"its configuration is refused: {problem}", time.monotonic())
                 return False
             self._process.start()
             metrics.STARTS.add(1)
@@ -171,6 +182,7 @@ class Programmer:
             self._patience = min(2 * self._patience, _AGAIN_AT_MOST)
             self.due = min(self.due, self._next_start)
             self._readiness.problem("haproxy", f"HAProxy could not be started: {error}")
+            self._told.silent(f"it could not be started: {error}", time.monotonic())
             return False
         self._patience = _AGAIN
         self._next_reload = time.monotonic() + self._between

@@ -67,6 +67,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """By the pool's token."""
     slots: Mapping[str, Slots] = {}
     """By the pool's token."""
+    drained: frozenset[str] = frozenset()
+    """Proxies, by token, that an operator takes out of the layer-4 tier in front."""
 
     def slots_of(self, pool: str) -> Slots:
         """Give a pool's slots."""

@@ -1,4 +1,4 @@
-"""What tracked sources on the bus say: verdicts of virtual and real servers, and whether a service works.
+"""What tracked sources on the bus say: verdicts, whether a service works, whether HAProxy answers here.
 
 `Sources` decides, `BusSources` follows and asks. A bus that is away changes nothing: the last word stays.
 """
@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from vipbus.contracts import HEALTH, Condition, Verdict
+from vipbus.contracts import HEALTH, PROXY_PROCESS, Condition, ProxyProcess, Verdict, name_token
 from vipbus.contracts.vrrp import TrackKind
 from vipbus.runtime.revision import Revision
 from vrrp_agent.exchange import Command, Mailbox
-from vrrp_agent.source_words import Members, readable, service_says, tracked, verdict_says
+from vrrp_agent.source_words import Members, proxy_says, readable, service_says, tracked, verdict_says
 from vrrp_agent.tracking.sources import SourceSeen
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Sources:
         """The names of the verdicts that some instance tracks."""
         self.services: frozenset[str] = frozenset()
         """The names of the services that some instance tracks, with and without a router."""
+        self.proxies: frozenset[str] = frozenset()
+        """The names of the proxies that some instance tracks."""
         self._members: Members = {}
         self._told: dict[tuple[TrackKind, str], SourceSeen] = {}
         self._misses: dict[str, int] = {}
@@ -54,6 +56,7 @@ class Sources:
         sound = {(kind, name) for kind, name in named if readable(kind, name)}
         self.verdicts = frozenset(name for kind, name in sound if kind == "verdict")
         self.services = frozenset(name for kind, name in sound if kind == "service")
+        self.proxies = frozenset(name for kind, name in sound if kind == "proxy")
         servers = {name.partition(".")[0] for name in self.verdicts}
         members: dict[str, dict[str, bool]] = {}
         for each in revision.real_servers:
@@ -71,6 +74,10 @@ class Sources:
     def verdicts_are(self, name: str, known: Iterable[Verdict]) -> list[SourceSeen]:
         """Judge a tracked verdict by all the documents that there are of it."""
         return self._news([verdict_says(name, known, self._members)])
+
+    def proxies_are(self, found: ProxyProcess) -> list[SourceSeen]:
+        """Judge the tracked proxies by what is said of the HAProxy that serves them."""
+        return self._news(proxy_says(name, found) for name in sorted(self.proxies))
 
     def answered(self, service: str, answers: Sequence[Condition], *, settled: bool) -> list[SourceSeen]:
         """Judge what is tracked of a service by the answers to one question; none of them is one too.
@@ -103,7 +110,10 @@ class BusSources:
         self._inbox = inbox
         self._sources = Sources()
         self._bus: Bus | None = None
+        self._router = ""
+        """Token; empty: there was no configuration yet."""
         self._follows: dict[str, Follow[Verdict]] = {}
+        self._proxy: Follow[ProxyProcess] | None = None
         self._tracked = asyncio.Event()
         """Set while there is a service to ask."""
         self._settled_at = 0.0
@@ -120,9 +130,11 @@ class BusSources:
         """Work no more on this connection: it is being closed, and its follows with it."""
         self._bus = None
         self._follows.clear()
+        self._proxy = None
 
     def track(self, revision: Revision) -> None:
         """Track what a new configuration says."""
+        self._router = name_token(revision.head.router)
         self._tell(self._sources.track(revision))
         if self._sources.services:
             self._tracked.set()
@@ -131,12 +143,13 @@ class BusSources:
         self._follow()
         for name in self._follows:  # a pool's members may be others now
             self._verdict_changed(name)
+        self._proxy_changed()
 
     def _tell(self, news: list[SourceSeen]) -> None:
         for seen in news:
             self._inbox.put(seen)
 
-    # ---- verdicts
+    # ---- verdicts and proxies
 
     def _follow(self) -> None:
         """Follow what is tracked and nothing else: there may be tens of thousands of verdicts."""
@@ -152,11 +165,21 @@ class BusSources:
                 keys,
                 on_change=lambda name=name: self._verdict_changed(name),  # type: ignore[misc]  # bound
             )
+        if self._sources.proxies and self._proxy is None:
+            self._proxy = bus.follow(PROXY_PROCESS, self._router, on_change=self._proxy_changed)
+        elif not self._sources.proxies and self._proxy is not None:
+            bus.unfollow(self._proxy)
+            self._proxy = None
 
     def _verdict_changed(self, name: str) -> None:
         follow = self._follows.get(name)
         if follow is not None and follow.live:
             self._tell(self._sources.verdicts_are(name, follow.values()))
+
+    def _proxy_changed(self) -> None:
+        if self._proxy is not None and self._proxy.live:
+            for found in self._proxy.values():  # without one the last word stays
+                self._tell(self._sources.proxies_are(found))
 
     # ---- services
 

@@ -1,4 +1,4 @@
-"""What verdicts and conditions on the bus mean for an instance that tracks them: up or down, and why.
+"""What verdicts, conditions and proxies mean for an instance that tracks them: up or down, and why.
 
 Unknown is never down: a verdict that is not there, a real server that nobody checks and a bus that is away
 give no fault.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from vipbus.contracts import Condition, Verdict, name_token, token_in_words
+from vipbus.contracts import Condition, ProxyProcess, Verdict, name_token, token_in_words
 from vipbus.contracts.vrrp import TrackKind
 from vipbus.runtime.life import BUS_PROBLEM
 from vrrp_agent.tracking.sources import SourceSeen
@@ -20,8 +20,10 @@ Members = Mapping[str, Mapping[str, bool]]
 _NAMES: dict[str, re.Pattern[str]] = {
     "verdict": re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)?"),
     "service": re.compile(r"[a-z0-9_-]+(\..+)?"),
+    "proxy": re.compile(r".+", re.DOTALL),
 }
-"""What is asked for by name; a wildcard or a space in it would be another subject, or none."""
+"""What is asked for by name; a wildcard or a space in it would be another subject, or none. Of a proxy the
+router's document is asked for, whatever its name is."""
 _LONGEST = 256
 """Characters of a name: a verdict's key has some hundred at most."""
 
@@ -105,3 +107,8 @@ def _works(answer: Condition) -> bool:
 
 def _own_problems(answer: Condition) -> list[str]:
     return [problem for problem in answer.problems if not problem.startswith(BUS_PROBLEM)]
+
+
+def proxy_says(name: str, found: ProxyProcess) -> SourceSeen:
+    """Say whether this router serves a proxy: one HAProxy serves all that it has."""
+    return SourceSeen(kind="proxy", name=name, up=found.answers, cause=found.cause)

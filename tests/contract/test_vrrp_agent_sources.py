@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,17 @@ from tests.support.waiting import eventually_async
 from tests.unit.ctl.documents import condition, verdict
 from tests.unit.vrrp_agent.test_report import state
 from vipbus.bus import Bus, BusAddress, StateWriter, serve
-from vipbus.contracts import HEALTH, Condition, Entity, RealServer, TcpCheck, Track, Verdict
+from vipbus.contracts import (
+    HEALTH,
+    PROXY_PROCESS,
+    Condition,
+    Entity,
+    ProxyProcess,
+    RealServer,
+    TcpCheck,
+    Track,
+    Verdict,
+)
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings
 from vipbus.telemetry import trace
@@ -174,6 +185,43 @@ def test_a_bus_that_is_away_changes_nothing_and_is_caught_up_with(
             )
             # nothing in between: neither the loss nor the reconnect is an opinion about the real server
             assert agent.seen(FIRST)[told:] == [(False, cause)]
+        await writer.close()
+
+    run(nats_server, story)
+
+
+def test_a_tracked_proxy_is_what_its_haproxy_is_said_to_be(nats_server: NatsServer, agent: Agent) -> None:
+    def process(router: str, cause: str, *, answers: bool) -> ProxyProcess:
+        return ProxyProcess(router=router, answers=answers, cause=cause, since=datetime.now(UTC))
+
+    async def story(bus: Bus) -> None:
+        await publish_config_on(bus, tracking(Track(kind="proxy", name="web"), VERDICTS[1]), "router-a")
+        await eventually_async(lambda: agent.seen(FIRST), "the other source is known")
+        assert agent.seen("web") == [], "unknown is nothing"
+        writer = StateWriter(bus, PROXY_PROCESS)
+        for found in (
+            process("router-b", "of the other router", answers=False),
+            process("router-a", "it answers", answers=True),
+        ):
+            writer.set(found.key, found, TRACE)
+        await eventually_async(lambda: agent.seen("web"), "it is known")
+        silent = process("router-a", "no answer within 5 s", answers=False)
+        writer.set(silent.key, silent, TRACE)
+        await eventually_async(lambda: len(agent.seen("web")) == 2, "it is down")
+        # what vanishes takes nothing back, and the loss of the bus neither
+        writer.delete(silent.key, TRACE)
+        assert await writer.flushed(5)
+        nats_server.kill()
+        await eventually_async(lambda: any(isinstance(each, BusLost) for each in agent.told), "it is noticed")
+        nats_server.start()
+        back = process("router-a", "it answers again", answers=True)
+        writer.set(back.key, back, TRACE)
+        await eventually_async(lambda: len(agent.seen("web")) > 2, "it is up", within=30)
+        assert agent.seen("web") == [
+            (True, "it answers"),
+            (False, "no answer within 5 s"),
+            (True, "it answers again"),
+        ]
         await writer.close()
 
     run(nats_server, story)

@@ -47,7 +47,7 @@ async def request(address: tuple[str, int], timeout: float) -> dict[str, object]
             return {"at": at, "done": time.monotonic(), "error": f"{broken}{os.strerror(error.errno or 0)}"}
     head, _, body = answer.partition(b"\r\n\r\n")
     done = time.monotonic()
-    if not head.startswith(b"HTTP/1.0 200") or not body:
+    if not head.startswith((b"HTTP/1.0 200", b"HTTP/1.1 200")) or not body:  # a proxy in between may say 1.1
         return {"at": at, "done": done, "error": f"{BROKEN}closed without an answer"}
     return {"at": at, "done": done, "server": body.decode().strip()}
 

@@ -27,7 +27,7 @@ from config_service.native.misplaced import Misplaced, Table
 from config_service.native.overrides import Overrides, Placed
 from config_service.native.places import Places
 from config_service.native.pool import Cluster, owners_of
-from config_service.native.references import judge_names, with_verdicts
+from config_service.native.references import judge_names, judge_proxies, with_verdicts
 from config_service.native.secrets import Reference, SecretReader
 from config_service.native.shown import Shown
 from config_service.native.walk import convert
@@ -207,6 +207,7 @@ class _Reader:
         self._stop()
         reader.finish()
         layer_7.finish([place for place, _ in pools])
+        judge_proxies(self._instances, [each.name for each in proxied])
         of_table = read_ipvs(ipvs, overrides.router, instances, settings) if ipvs or entries else None
         layer_7_entries: list[Entity] = [
             *(pool for _, (pool, _) in pools),

@@ -111,6 +111,18 @@ def _judge_followers(settings: VrrpSettings, place: str, known: Collection[str])
                 )
 
 
+def judge_proxies(instances: Mapping[str, VrrpInstance], known: Collection[str]) -> None:
+    """Look at the proxies that instances track; ``known`` are this router's, by name.
+
+    Raises:
+        Misplaced: there is none of such a name.
+    """
+    for place, instance in instances.items():
+        for at, track in enumerate(instance.tracks):
+            if track.kind == "proxy" and track.name not in known:
+                raise Misplaced(f"{place}.tracks[{at}].name", missing("proxy", track.name, known))
+
+
 def with_verdicts(found: Found, servers: Sequence[VirtualServer | RealServer]) -> list[VrrpEntity]:
     """Write the tokens of virtual servers into what follows their verdicts by name.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from haproxy_programmer.lists import DRAINED, drained_list
 from haproxy_programmer.render import tls
 from haproxy_programmer.render.binds import bind
 from haproxy_programmer.render.limits import limits
@@ -37,9 +38,7 @@ def _http(proxy: Proxy, site: Site) -> Iterator[str]:
     yield f"    timeout http-request {time(proxy.timeouts.http_request)}"
     yield f"    timeout http-keep-alive {time(proxy.timeouts.http_keep_alive)}"
     if proxy.monitor is not None:
-        yield f"    monitor-uri {word(proxy.monitor)}"
-        tokens = [pool_token(proxy.pool), fallback_of(proxy.pool, site)]
-        yield f"    monitor fail if {' '.join(nobody(each) for each in tokens if each is not None)}"
+        yield from _monitor(proxy, proxy.monitor, site)
     if proxy.forwarded_for:
         yield "    http-request set-header X-Forwarded-For %[src]"
         yield "    http-request set-header X-Forwarded-Proto https if { ssl_fc }"
@@ -47,3 +46,13 @@ def _http(proxy: Proxy, site: Site) -> Iterator[str]:
         yield "    http-request set-header X-Forwarded-Port %[dst_port]"
     yield from tls.rules(proxy)
     yield from routes(proxy)
+
+
+def _monitor(proxy: Proxy, path: str, site: Site) -> Iterator[str]:
+    yield f"    monitor-uri {word(path)}"
+    fallback = fallback_of(proxy.pool, site)
+    too_few = [nobody(pool_token(proxy.pool), proxy.monitor_members)]
+    too_few += [nobody(fallback)] if fallback is not None else []
+    yield f"    monitor fail if {' '.join(too_few)}"
+    # a list and no variable: it changes without a reload, and a new worker reads it before its first answer
+    yield f"    monitor fail if {{ str({DRAINED}) -m str -f {word(drained_list(proxy))} }}"

@@ -37,10 +37,10 @@ def fallback_of(name: str, site: Site) -> str | None:
     return pool_token(pool.fallback) if pool is not None and pool.fallback is not None else None
 
 
-def nobody(token: str) -> str:
-    """Write the condition that nobody of a pool can serve.
+def nobody(token: str, enough: int = 1) -> str:
+    """Write the condition that fewer of a pool can serve than are enough.
 
     Raises:
         UnwritableError: the token cannot be written.
     """
-    return f"{{ nbsrv({word(token)}) lt 1 }}"
+    return f"{{ nbsrv({word(token)}) lt {int(enough)} }}"

@@ -107,6 +107,7 @@ from vipbus.contracts.proxy_pool import (
     ProxyPool,
     pool_token,
 )
+from vipbus.contracts.proxy_process import ProxyProcess
 from vipbus.contracts.proxy_rules import (
     HeaderChange,
     HeaderMatch,
@@ -142,6 +143,7 @@ from vipbus.contracts.subjects import (
     OPERATOR,
     OPINION,
     PROXY,
+    PROXY_PROCESS,
     ROLE,
     TABLE,
     Bucket,
@@ -201,6 +203,7 @@ __all__ = [
     "PROBE_BEGINS_WITHIN",
     "PROBE_LONGEST",
     "PROXY",
+    "PROXY_PROCESS",
     "ROLE",
     "SERVICES",
     "TABLE",
@@ -283,6 +286,7 @@ __all__ = [
     "ProxyMember",
     "ProxyPool",
     "ProxyPoolTable",
+    "ProxyProcess",
     "ProxyRefused",
     "ProxyReloaded",
     "ProxyRoute",

@@ -148,7 +148,7 @@ class TrackChanged(Event, frozen=True, kw_only=True):
     aggregate: ClassVar[str] = "track"
     verb: ClassVar[str] = "changed"
     kind: str
-    """interface, script, file, process, verdict, service."""
+    """interface, script, file, process, verdict, service, proxy."""
     name: str
     up: bool
     value: int = 0

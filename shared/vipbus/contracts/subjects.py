@@ -8,6 +8,7 @@ import msgspec
 
 from vipbus.contracts.config import ConfigDocument
 from vipbus.contracts.proxy import ProxyPoolTable
+from vipbus.contracts.proxy_process import ProxyProcess
 from vipbus.contracts.state import Member, OperatorState, Opinion, Role, TableDocument, Verdict
 
 T = TypeVar("T")
@@ -48,8 +49,19 @@ MEMBER: Final = Bucket("member", Member, "health-prober", history=1, leases=True
 OPINION: Final = Bucket("opinion", Opinion, "health-prober", history=1, leases=True)
 OPERATOR: Final = Bucket("operator", OperatorState, "config-service")
 PROXY: Final = Bucket("proxy", ProxyPoolTable, "haproxy-programmer")
+PROXY_PROCESS: Final = Bucket("proxy-process", ProxyProcess, "haproxy-programmer")
 
-BUCKETS: Final[tuple[Bucket[object], ...]] = (CONFIG, ROLE, HEALTH, TABLE, MEMBER, OPINION, OPERATOR, PROXY)  # type: ignore[assignment]  # Bucket is invariant
+BUCKETS: Final[tuple[Bucket[object], ...]] = (  # type: ignore[assignment]  # Bucket is invariant
+    CONFIG,
+    ROLE,
+    HEALTH,
+    TABLE,
+    MEMBER,
+    OPINION,
+    OPERATOR,
+    PROXY,
+    PROXY_PROCESS,
+)
 
 HISTORY_STREAM: Final = "vipbus_history"
 EVENT_SUBJECTS: Final = "vipbus.event.>"

@@ -99,7 +99,7 @@ class Garp(msgspec.Struct, frozen=True, kw_only=True):
     """garp_extra_if all: excluded addresses too, and all of the instance's own interfaces."""
 
 
-TrackKind = Literal["interface", "script", "file", "process", "verdict", "service", "bfd"]
+TrackKind = Literal["interface", "script", "file", "process", "verdict", "service", "proxy", "bfd"]
 
 
 class Track(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +107,8 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
 
     Names: of the interface, script, file, process or BFD instance; of a ``verdict``
     ``VIRTUAL-SERVER`` (down when no real server of it is up) or ``VIRTUAL-SERVER.REAL-SERVER``, as tokens;
-    of a ``service`` ``SERVICE`` or ``SERVICE.ROUTER`` (down when none answers, or says it is not ready).
+    of a ``service`` ``SERVICE`` or ``SERVICE.ROUTER`` (down when none answers, or says it is not ready); of a
+    ``proxy`` that proxy's (down when this router's HAProxy does not run or answer, see `ProxyProcess`).
     """
 
     kind: TrackKind

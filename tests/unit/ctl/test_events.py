@@ -43,6 +43,7 @@ from vipbus.contracts import (
     ProxyMember,
     ProxyPool,
     ProxyPoolTable,
+    ProxyProcess,
     ProxyRefused,
     ProxyReloaded,
     QuorumChanged,
@@ -254,6 +255,16 @@ STATES = [
         "proxy",
         ProxyPoolTable(router="router-a", pool="app", revision=3, cause="", error="no such backend"),
         "router-a pool app failed: no such backend",
+    ),
+    (
+        "proxy-process",
+        ProxyProcess(router="router-a", answers=True, cause="it answers", since=BEFORE),
+        "router-a haproxy answers: it answers",
+    ),
+    (
+        "proxy-process",
+        ProxyProcess(router="router-a", answers=False, cause="no answer within 5 s", since=BEFORE),
+        "router-a haproxy DOES NOT ANSWER: no answer within 5 s",
     ),
 ]
 HAPPENED: list[tuple[Event, str]] = [

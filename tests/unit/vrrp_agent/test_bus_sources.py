@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from vipbus.contracts import (
     Condition,
     Head,
+    ProxyProcess,
     RealServer,
     TcpCheck,
     Track,
@@ -285,6 +286,30 @@ def test_the_pool_of_the_configuration_is_what_counts() -> None:
     assert [seen.up for seen in sources.verdicts_are(WEB, [DOWN(FIRST)])] == [False]
     sources.track(revision([VERDICT], [checked, unchecked]))
     assert [seen.up for seen in sources.verdicts_are(WEB, [DOWN(FIRST)])] == [True]
+
+
+def process(*, answers: bool, cause: str) -> ProxyProcess:
+    return ProxyProcess(router="a", answers=answers, cause=cause, since=NOW)
+
+
+def test_one_haproxy_serves_every_tracked_proxy() -> None:
+    sources = Sources()
+    assert (
+        sources.track(revision([Track(kind="proxy", name="web"), Track(kind="proxy", name="Shop 2")])) == []
+    )
+    silent = process(answers=False, cause="no answer within 5 s")
+    said = [
+        SourceSeen(kind="proxy", name=name, up=False, cause="no answer within 5 s")
+        for name in ("Shop 2", "web")
+    ]
+    assert sources.proxies_are(silent) == said
+    assert sources.proxies_are(silent) == []
+    assert [seen.up for seen in sources.proxies_are(process(answers=True, cause="it answers"))] == [
+        True,
+        True,
+    ]
+    sources.track(revision([Track(kind="proxy", name="web")]))
+    assert [seen.name for seen in sources.proxies_are(silent)] == ["web"]
 
 
 @pytest.mark.parametrize(

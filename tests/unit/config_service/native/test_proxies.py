@@ -11,7 +11,17 @@ import pytest
 from config_service.native.document import read
 from config_service.problems import ConfigError, Problem
 from config_service.schema import text
-from vipbus.contracts import CookiePersistence, Entity, HttpCheck, Proxy, ProxyBind, ProxyPool, RealServer
+from vipbus.contracts import (
+    CookiePersistence,
+    Entity,
+    HttpCheck,
+    Proxy,
+    ProxyBind,
+    ProxyPool,
+    RealServer,
+    Track,
+    VrrpInstance,
+)
 
 DOCUMENT = """
 [[proxy]]
@@ -160,3 +170,26 @@ def test_the_schema_knows_them() -> None:
     jsonschema.validate(tomllib.loads(DOCUMENT), told)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(DOCUMENT.replace("retries", "retrys")), told)
+
+
+def test_an_instance_tracks_a_proxy_of_its_own_router() -> None:
+    tracking = """
+[[vrrp_instance]]
+name = "VI_1"
+interface = "eth0"
+virtual_router_id = 51
+virtual_ipaddress = ["192.0.2.10/24"]
+tracks = [{ kind = "proxy", name = "web", weight = -60 }]
+"""
+    whole = DOCUMENT + tracking
+    (instance,) = (each for each in entities(whole) if isinstance(each, VrrpInstance))
+    assert instance.tracks == (Track(kind="proxy", name="web", weight=-60),)
+    jsonschema.validate(tomllib.loads(whole), json.loads(text()))
+    for document in (
+        whole.replace('kind = "proxy", name = "web"', 'kind = "proxy", name = "wep"'),
+        whole.replace("[[proxy]]", '[[proxy]]\nrouters = ["lb-b"]') + "[router.lb-a]\n[router.lb-b]\n",
+    ):
+        with pytest.raises(ConfigError) as refused:
+            entities(document)
+        says = "vrrp_instance[0].tracks[0].name: there is no proxy"
+        assert any(each.text.startswith(says) for each in refused.value.problems), refused.value.problems
