@@ -23,6 +23,7 @@ SPLIT: Final = (
     "vipbus-config-service.service",
     "vipbus-vrrp-agent.service",
     "vipbus-ipvs-programmer.service",
+    "vipbus-haproxy-programmer.service",
     "vipbus-health-prober.service",
 )
 """One unit a service, on a bus of your own."""
@@ -85,6 +86,8 @@ def wanted(wish: Wish, texts: Mapping[str, str], python: Path) -> tuple[File, ..
         File(UNITS / name, _placed(texts[name], python, command, wish.file))
         for name in (SPLIT if wish.split else ONE)
     ]
+    if not wish.split and wish.file.endswith(".toml"):
+        files = [msgspec.structs.replace(each, text=_with_haproxy(each.text)) for each in files]
     if wish.split or wish.bus or wish.router:
         files.append(File(ENVIRONMENT, _environment(wish), secret=True))
     return tuple(files)
@@ -102,6 +105,11 @@ def _placed(text: str, python: Path, command: Path, file: str) -> str:
         f"VIPBUS_FILE={_FILE}",
         f'"VIPBUS_FILE={_escaped(file)}"' if word(file) != file else f"VIPBUS_FILE={file}",
     )
+
+
+def _with_haproxy(text: str) -> str:
+    """Let the unit of `vipbus run` start HAProxy too, as it does with a vipbus.toml: its unit says why."""
+    return text.replace("\nMemoryDenyWriteExecute=yes\n", "\nMemoryDenyWriteExecute=no\n")
 
 
 def word(text: str) -> str:

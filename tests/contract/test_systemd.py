@@ -11,6 +11,7 @@ import pytest
 
 from ctl import install
 from ctl.install import UNITS, Wish
+from tests.support.proxy import haproxy
 from tests.support.systemd import Machine, require_systemd
 from tests.support.waiting import eventually
 
@@ -32,9 +33,31 @@ virtual_server 10.9.0.100 80 {
     }
 }
 """
+TOML = """[[vrrp_instance]]
+name = "VI_1"
+interface = "lan"
+virtual_router_id = 51
+virtual_ipaddress = ["10.9.0.100/24"]
+tracks = [{ kind = "proxy", name = "web", weight = -60 }]
+
+[[proxy]]
+name = "web"
+bind = ["10.9.0.100:80"]
+pool = "app"
+monitor = "/alive"
+
+[[proxy.route]]
+path_regex = ["^/(a|b)+/[0-9]+$"]
+deny = 410
+
+[[pool]]
+name = "app"
+real_server = [{ address = "10.9.0.11:8080" }]
+"""
 SERVICES = [name for name in install.SPLIT if name.endswith(".service")]
 EXPOSED_AT_MOST = {
     "vipbus-config-service.service": 2.5,
+    "vipbus-haproxy-programmer.service": 3.5,
     "vipbus-health-prober.service": 3.5,
     "vipbus-ipvs-programmer.service": 4.0,
     "vipbus-vrrp-agent.service": 4.5,
@@ -158,6 +181,60 @@ def test_one_unit_for_all(machine: Machine) -> None:
     assert "10.9.0.10" not in machine.run("ip", "-o", "address", "show", "lan").stdout.replace(
         "10.9.0.11/", ""
     )
+
+
+_ASK = """
+import http.client, sys
+connection = http.client.HTTPConnection("10.9.0.100", 80, timeout=5)
+connection.request("GET", sys.argv[1])
+print(connection.getresponse().status)
+"""
+
+
+def asks(machine: Machine, path: str) -> str:
+    """Ask the proxy; the status, or nothing."""
+    return machine.run("python3", "-c", _ASK, path, check=False).stdout.strip()
+
+
+def haproxy_runs(machine: Machine) -> set[str]:
+    """Find HAProxy's processes by their ids there."""
+    return set(machine.run("pidof", "haproxy", check=False).stdout.split())
+
+
+def test_one_unit_for_all_runs_haproxy_with_regular_expressions(machine: Machine) -> None:
+    haproxy()
+    machine.write("/etc/vipbus/vipbus.toml", TOML)
+    machine.vipbus("install", "--file", "/etc/vipbus/vipbus.toml")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "vipbus.service")
+    eventually(lambda: asks(machine, "/ab/1") == "410", "the route is there", within=60)
+    assert asks(machine, "/alive") == "200"
+    machine.run("systemctl", "stop", "vipbus.service")
+    assert machine.shows("vipbus.service", "Result") == "success"
+    assert haproxy_runs(machine) == set()
+
+
+def test_a_unit_for_haproxy_whose_programmer_may_die(machine: Machine) -> None:
+    haproxy()
+    machine.write("/etc/vipbus/vipbus.toml", TOML)
+    machine.vipbus(
+        *("install", "--split", "--bus", "nats://127.0.0.1:4222", "--router", "lb-a"),
+        *("--file", "/etc/vipbus/vipbus.toml"),
+    )
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "bus.service", "vipbus.target", *SERVICES)
+    eventually(lambda: asks(machine, "/ab/1") == "410", "the route is there", within=60)
+    unit = "vipbus-haproxy-programmer.service"
+    eventually(lambda: machine.shows(unit, "StatusText") == "ready", "it is ready", within=30)
+    there = haproxy_runs(machine)
+    machine.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", unit)
+    eventually(lambda: machine.shows(unit, "NRestarts") == "1", "it is started again", within=30)
+    eventually(lambda: machine.shows(unit, "StatusText") == "ready", "it is ready", within=30)
+    assert haproxy_runs(machine) == there, "HAProxy went on"
+    machine.run("systemctl", "stop", unit)
+    eventually(lambda: not haproxy_runs(machine), "HAProxy ends, for it has no connection", within=30)
+    assert machine.shows(unit, "Result") == "success"
+    machine.run("systemctl", "stop", "vipbus.target", *SERVICES)
 
 
 def test_a_bad_file_is_a_failed_unit_that_is_not_started_again(machine: Machine) -> None:

@@ -32,6 +32,12 @@ def test_programs_and_file_are_where_they_are_on_this_host() -> None:
     assert "Environment=VIPBUS_FILE=/a/b.conf\n" in split["vipbus-config-service.service"].text
 
 
+@pytest.mark.parametrize(("file", "said"), [("/etc/lb.conf", "yes"), ("/etc/lb.toml", "no")])
+def test_the_unit_of_a_file_that_may_have_proxies_lets_haproxy_compile(file: str, said: str) -> None:
+    (unit,) = install.wanted(Wish(file=file), install.texts(), PYTHON)
+    assert f"\nMemoryDenyWriteExecute={said}\n" in unit.text
+
+
 @pytest.mark.parametrize(
     ("text", "written"),
     [
