@@ -90,10 +90,10 @@ class Client:
         """Whether there is traffic."""
         return self._process is not None
 
-    def start(self, address: str, port: int, every: float = EVERY) -> None:
+    def start(self, address: str, port: int, every: float = EVERY, timeout: float = TIMEOUT) -> None:
         """Begin the traffic."""
         program = str(Path(__file__).with_name("traffic.py"))
-        arguments = [sys.executable, program, address, str(port), str(every), str(TIMEOUT), str(self._record)]
+        arguments = [sys.executable, program, address, str(port), str(every), str(timeout), str(self._record)]
         self._process = self.namespace.spawn(arguments, self._log)
 
     def requests(self) -> list[Request]:
