@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctl import judge
+from ctl import assess_pools, judge
+from ctl.assess_servers import real_server_report
 from ctl.report import (
     BusReport,
     InstanceReport,
-    OperatorReport,
-    RealServerReport,
     Report,
     RouterReport,
     RunReport,
@@ -21,10 +20,8 @@ from ctl.snapshot import Snapshot
 from ctl.words import OPERATED, count, endpoint, from_token
 from vipbus.contracts import (
     Condition,
-    OperatorState,
     RealServer,
     Role,
-    Verdict,
     VirtualServer,
     VirtualServerTable,
     VrrpInstance,
@@ -37,6 +34,7 @@ def assess(snapshot: Snapshot) -> Report:
     answering = _answering(snapshot.conditions)
     routers = _routers(snapshot, answering)
     virtual_servers = _virtual_servers(snapshot, routers, answering)
+    proxied = frozenset(router for service, router in answering if service == "haproxy-programmer")
     services = tuple(
         ServiceReport(
             name=condition.service,
@@ -56,6 +54,8 @@ def assess(snapshot: Snapshot) -> Report:
         run=_run(snapshot),
         routers=routers,
         virtual_servers=virtual_servers,
+        proxies=assess_pools.proxies(snapshot, proxied),
+        pools=assess_pools.pools(snapshot, proxied),
         services=services,
         notes=(
             *(f"{text}; it is left out" for text in snapshot.unreadable),
@@ -219,7 +219,7 @@ def _virtual_servers(
                 for revision, own in where
             ),
             real_servers=tuple(
-                _real_server(
+                real_server_report(
                     real_server,
                     verdicts.get((identity, real_server.id)),
                     operators.get((identity, real_server.id)),
@@ -248,48 +248,4 @@ def _table(router: str, table: VirtualServerTable | None, *, wanted: bool, curre
         held=table.held,
         quorum=table.quorum,
         live_weight=table.live_weight,
-    )
-
-
-def _real_server(
-    real_server: RealServer, verdict: Verdict | None, said: OperatorState | None
-) -> RealServerReport:
-    operator = None
-    if said is not None:
-        operator = OperatorReport(state=said.state, by=said.by, since=said.since, why=said.why)
-    if not real_server.checks:
-        return RealServerReport(
-            address=real_server.address,
-            port=real_server.port,
-            weight=real_server.weight,
-            checked=False,
-            verdict="up",
-            cause="no check is configured",
-            operator=operator,
-        )
-    if verdict is None:
-        return RealServerReport(
-            address=real_server.address,
-            port=real_server.port,
-            weight=real_server.weight,
-            checked=True,
-            verdict="unknown",
-            cause="no verdict yet",
-            operator=operator,
-        )
-    return RealServerReport(
-        address=real_server.address,
-        port=real_server.port,
-        weight=real_server.weight,
-        checked=True,
-        verdict=verdict.verdict,
-        cause=verdict.cause,
-        since=verdict.since,
-        checks_weight=verdict.weight,
-        weight_added=verdict.weight_added,
-        warning=verdict.warning,
-        voters=verdict.voters,
-        minority=verdict.minority,
-        damped=verdict.damped,
-        operator=operator,
     )

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ctl import judge_pools
+from ctl.judge_servers import NAMED, not_up
 from ctl.report import InstanceReport, Report, RouterReport, ServiceReport, VirtualServerReport
 from ctl.words import count, endpoint, listed, span
-
-_NAMED = 5
-"""So many of a kind are named in one line; the report above has them all."""
 
 
 def judged(report: Report) -> Report:
@@ -24,9 +23,10 @@ def judged(report: Report) -> Report:
 def _warnings(report: Report) -> Iterator[str]:
     """Say each warning once, whatever number of pools the real server is in."""
     where: dict[tuple[str, str], list[str]] = {}
-    for virtual_server in report.virtual_servers:
-        name = virtual_server.words
-        for found in virtual_server.real_servers:
+    pools = [(each.words, each.real_servers) for each in report.virtual_servers]
+    pools += [(each.words, each.real_servers) for each in report.pools]
+    for name, real_servers in pools:
+        for found in real_servers:
             if found.warning:
                 which = (endpoint(found.address, found.port), found.warning)
                 where.setdefault(which, []).append(name)
@@ -48,7 +48,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _tables(report)
     for virtual_server in report.virtual_servers:
         yield from _quorum(virtual_server)
-        yield from _pool(virtual_server)
+        yield from not_up(virtual_server.words, virtual_server.real_servers)
+    yield from judge_pools.lines(report)
 
 
 def _without_bus(report: Report) -> Iterator[str]:
@@ -97,7 +98,7 @@ def _router(router: RouterReport, report: Report) -> Iterator[str]:
             f"{router.name}: revision {router.revision} is not whole on the bus yet; "
             "if that stays, restart its config-service"
         )
-    for name in ("vrrp-agent", "ipvs-programmer"):
+    for name in ("vrrp-agent", "ipvs-programmer", *judge_pools.programmers(router.name, report)):
         own = [
             service for service in report.services if (service.name, service.router) == (name, router.name)
         ]
@@ -166,7 +167,7 @@ def _tables(report: Report) -> Iterator[str]:
                 )
                 reasons.setdefault((table.router, reason), []).append(virtual_server.words)
     for (router, reason), names in reasons.items():
-        if len(names) > _NAMED:
+        if len(names) > NAMED:
             what = f"{count(len(names), 'virtual server')} ({', '.join(names[:2])}, ...)"
         else:
             what = ", ".join(names)
@@ -186,23 +187,3 @@ def _quorum(virtual_server: VirtualServerReport) -> Iterator[str]:
             f"{virtual_server.words}: below its quorum, weight {weight} of {virtual_server.quorum} is up"
             f"{instead}"
         )
-
-
-def _pool(virtual_server: VirtualServerReport) -> Iterator[str]:
-    # what an operator takes out may well be down: that is why
-    name = virtual_server.words
-    bad = [found for found in virtual_server.real_servers if found.verdict != "up" and found.operator is None]
-    if not bad:
-        if virtual_server.real_servers and all(found.operator for found in virtual_server.real_servers):
-            yield f"{name}: every real server is drained or disabled; `vipbus enable` one"
-        return
-    named = [
-        f"{endpoint(found.address, found.port)} {found.verdict} ({found.cause})" for found in bad[:_NAMED]
-    ]
-    if len(bad) > _NAMED:
-        named.append(f"and {len(bad) - _NAMED} more")
-    verb = "is" if len(bad) == 1 else "are"
-    yield (
-        f"{name}: {len(bad)} of "
-        f"{count(len(virtual_server.real_servers), 'real server')} {verb} not up: {', '.join(named)}"
-    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ctl import render_pools
 from ctl.layout import INDENT, paint, row, wrapped
-from ctl.report import InstanceReport, RealServerReport, Report, TableReport, VirtualServerReport
-from ctl.words import OPERATED, count, endpoint, from_token, listed, since, span
+from ctl.render_servers import server_lines
+from ctl.report import InstanceReport, Report, TableReport, VirtualServerReport
+from ctl.words import count, endpoint, from_token, listed, since, span
 
 
 def render(report: Report, *, colour: bool = False) -> str:
@@ -23,6 +25,9 @@ def _parts(report: Report) -> Iterator[list[str]]:
     yield list(_routers(report))
     for virtual_server in report.virtual_servers:
         yield list(_virtual_server(virtual_server, report))
+    yield list(render_pools.proxies(report))
+    for pool in report.pools:
+        yield list(render_pools.pool(pool, report))
     yield list(_services(report))
     for title, texts in (
         ("note", report.notes),
@@ -106,12 +111,15 @@ def _virtual_server(virtual_server: VirtualServerReport, report: Report) -> Iter
         for line in _beside(table, virtual_server, report):
             yield from wrapped(line, INDENT, INDENT + 2)
     for real_server in virtual_server.real_servers:
-        yield from row(
-            f"  {endpoint(real_server.address, real_server.port)}",
-            _real_server(real_server, virtual_server.tables, report),
-        )
-        for line in _more(real_server, virtual_server.tables, report):
-            yield from wrapped(line, INDENT, INDENT + 2)
+        has = [
+            (table.router, each)
+            for table in virtual_server.tables
+            for each in table.destinations
+            if (each.address, each.port) == (real_server.address, real_server.port)
+        ]
+        weights = [f"{each.weight} on {router}" for router, each in has]
+        slow = [f"at {each.ramp} % of its weight on {router}" for router, each in has if each.ramp < 100]
+        yield from server_lines(real_server, report, weights, slow)
 
 
 def _table(table: TableReport, report: Report) -> str:
@@ -139,48 +147,6 @@ def _beside(table: TableReport, virtual_server: VirtualServerReport, report: Rep
             left = (each.until - report.time).total_seconds() if each.until is not None else 0.0
             server = endpoint(each.address, each.port)
             yield f"{server} is not configured any more and drains, for {span(left)} at most"
-
-
-def _real_server(real_server: RealServerReport, tables: tuple[TableReport, ...], report: Report) -> str:
-    verdict = real_server.verdict if real_server.verdict == "up" else real_server.verdict.upper()
-    when = f", since {since(real_server.since, report.time)}" if real_server.since else ""
-    weights = [
-        f"{destination.weight} on {table.router}"
-        for table in tables
-        for destination in table.destinations
-        if (destination.address, destination.port) == (real_server.address, real_server.port)
-    ]
-    weight = f", weight {', '.join(weights)}" if weights else ", in no table"
-    return f"{verdict}{weight}{when}: {real_server.cause}"
-
-
-def _more(found: RealServerReport, tables: tuple[TableReport, ...], report: Report) -> Iterator[str]:
-    """Say what else there is to say of a real server: who took it out, where its weight is from."""
-    if found.operator is not None:
-        said = found.operator
-        why = f": {said.why}" if said.why else ""
-        yield f"{OPERATED[said.state].upper()} by {said.by}, since {since(said.since, report.time)}{why}"
-    if found.checks_weight is not None or found.weight_added:
-        base, configured = found.weight, ""
-        if found.checks_weight is not None:
-            base, configured = found.checks_weight, f" ({found.weight} is configured)"
-        added = f" {'+' if found.weight_added > 0 else '-'} {abs(found.weight_added)}"
-        yield f"weight by its checks: {base}{added if found.weight_added else ''}{configured}"
-    slow = [
-        f"at {destination.ramp} % of its weight on {table.router}"
-        for table in tables
-        for destination in table.destinations
-        if destination.ramp < 100 and (destination.address, destination.port) == (found.address, found.port)
-    ]
-    if slow:
-        yield f"slow start: {', '.join(slow)}"
-    if found.minority:
-        votes = "; ".join(f"{each.prober} says {each.verdict}: {each.cause}" for each in found.minority)
-        yield f"{found.voters - len(found.minority)} of {found.voters} say {found.verdict}; {votes}"
-    if found.damped:
-        yield "DAMPED: its checks succeed, and it is kept down for flapping"
-    if found.warning:
-        yield f"WARNING: {found.warning}"
 
 
 def _services(report: Report) -> Iterator[str]:

@@ -12,6 +12,7 @@ from vipbus.contracts import (
     ForwardingMethod,
     OperatorStateName,
     Protocol,
+    ProxyMember,
     RoleName,
     VerdictName,
     Vote,
@@ -150,6 +151,51 @@ class VirtualServerReport(msgspec.Struct, frozen=True, kw_only=True):
     real_servers: tuple[RealServerReport, ...]
 
 
+class PoolTableReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool in one router's HAProxy."""
+
+    router: str
+    written: bool
+    """False: nothing was ever said of it."""
+    current: bool
+    """False: the router's haproxy-programmer does not answer and this is the last that it said."""
+    members: tuple[ProxyMember, ...] = ()
+    up: int = 0
+    """Members that take new clients."""
+    cause: str = ""
+    error: str = ""
+
+
+class PoolReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool of proxies: its members, and what each router's HAProxy has of it."""
+
+    id: str
+    """Token, ``pool-app``: the virtual server of its real servers."""
+    words: str
+    mode: str
+    algorithm: str
+    fallback: str = ""
+    """The pool that serves while nobody here can; empty: none."""
+    proxies: tuple[str, ...] = ()
+    """Who hands to it, by name."""
+    tables: tuple[PoolTableReport, ...] = ()
+    real_servers: tuple[RealServerReport, ...] = ()
+
+
+class ProxyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A proxy on one router."""
+
+    router: str
+    name: str
+    mode: str
+    bind: tuple[str, ...]
+    """Where it listens, whether the address is on this router or not."""
+    pools: tuple[str, ...]
+    """By name; the default is the first."""
+    current: bool
+    """False: the router's haproxy-programmer does not answer."""
+
+
 class ServiceReport(msgspec.Struct, frozen=True, kw_only=True):
     """One process that answered."""
 
@@ -171,6 +217,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     run: RunReport | None = None
     routers: tuple[RouterReport, ...] = ()
     virtual_servers: tuple[VirtualServerReport, ...] = ()
+    proxies: tuple[ProxyReport, ...] = ()
+    pools: tuple[PoolReport, ...] = ()
     services: tuple[ServiceReport, ...] = ()
     warnings: tuple[str, ...] = ()
     """What will be wrong soon, one line each."""

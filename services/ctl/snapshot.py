@@ -7,7 +7,15 @@ from datetime import datetime
 import msgspec
 
 from ctl.supervisor_file import SupervisorState
-from vipbus.contracts import Condition, Head, OperatorState, Role, Verdict, VirtualServerTable
+from vipbus.contracts import (
+    Condition,
+    Head,
+    OperatorState,
+    ProxyPoolTable,
+    Role,
+    Verdict,
+    VirtualServerTable,
+)
 from vipbus.runtime.revision import Revision
 
 
@@ -25,6 +33,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The whole ones."""
     roles: tuple[Role, ...] = ()
     tables: tuple[VirtualServerTable, ...] = ()
+    pools: tuple[ProxyPoolTable, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     operators: tuple[OperatorState, ...] = ()
     conditions: tuple[Condition, ...] = ()

@@ -17,7 +17,7 @@ from ctl.render import render
 from ctl.snapshot import Snapshot
 from vipbus.bus import Bus, BusAwayError, Follow, NoBusError, conditions
 from vipbus.bus.address import BusAddress, find
-from vipbus.contracts import CONFIG, HEALTH, OPERATOR, ROLE, TABLE, Head, VirtualServerTable
+from vipbus.contracts import CONFIG, HEALTH, OPERATOR, PROXY, ROLE, TABLE, Head, VirtualServerTable
 from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.revision import Revisions
 
@@ -56,7 +56,8 @@ async def take(address: BusAddress) -> Snapshot:
     table = bus.follow(TABLE, on_change=wake.set)
     health = bus.follow(HEALTH, on_change=wake.set)
     operator = bus.follow(OPERATOR, on_change=wake.set)
-    follows: tuple[Follow[object], ...] = (config, role, table, health, operator)  # type: ignore[assignment]  # invariant
+    proxy = bus.follow(PROXY, on_change=wake.set)
+    follows: tuple[Follow[object], ...] = (config, role, table, health, operator, proxy)  # type: ignore[assignment]  # invariant
     never = bus.problem
     bus.start()
     problem = ""
@@ -83,6 +84,7 @@ async def take(address: BusAddress) -> Snapshot:
         revisions=tuple(revisions.routers.values()),
         roles=tuple(role.values()),
         tables=tuple(value for value in table.values() if isinstance(value, VirtualServerTable)),
+        pools=tuple(proxy.values()),
         verdicts=tuple(health.values()),
         operators=tuple(operator.values()),
         conditions=tuple(found),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from haproxy_programmer.inputs import Change
 from vipbus.telemetry.trace import TraceContext, record
+
+_KEPT: Final = 1000
+"""Changes remembered while HAProxy cannot be written."""
 
 
 class Causes:
@@ -17,6 +21,7 @@ class Causes:
     def add(self, changes: Iterable[Change]) -> None:
         """Take in what is new."""
         self._changes += changes
+        del self._changes[:-_KEPT]
 
     def clear(self) -> None:
         """Forget them: what they caused is done and said."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -53,6 +53,20 @@ def pool_table(
     )
 
 
+def unheard(
+    pool: ProxyPool,
+    last: Callable[[str], ProxyPoolTable | None],
+    *,
+    revision: int,
+    cause: str,
+    error: str,
+) -> ProxyPoolTable:
+    """Say why nothing is known of a pool now; what was known ``last``, by key, stands beside it."""
+    empty = ProxyPoolTable(router=pool.router, pool=pool.name, revision=revision, cause=cause, error=error)
+    known = last(empty.key)
+    return empty if known is None else msgspec.structs.replace(known, error=error)
+
+
 def _state(there: Server, *, configured: bool) -> MemberState:
     if not configured:
         return "draining"
@@ -81,6 +95,13 @@ class Documents:
         for state in _STATES:
             count = sum(member.state == state for member in document.members)
             MEMBERS.set(count, pool=document.pool, state=state)
+
+    def last(self, key: str) -> ProxyPoolTable | None:
+        """Give what was said last under a key, by a process before this one too."""
+        if (said := self._said.get(key)) is not None:
+            return said
+        found = self._found.entries.get(key)
+        return found.value if found is not None else None
 
     def keep_only(self, keys: set[str], trace: TraceContext) -> None:
         """Delete every document of this router but these."""

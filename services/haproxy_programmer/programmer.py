@@ -16,7 +16,7 @@ from typing import Final
 from haproxy_programmer import metrics, runtime
 from haproxy_programmer.causes import Causes
 from haproxy_programmer.desired import desired
-from haproxy_programmer.documents import Documents, pool_table
+from haproxy_programmer.documents import Documents
 from haproxy_programmer.inputs import Inputs
 from haproxy_programmer.listing import Listing
 from haproxy_programmer.observed import Observed, UnreadableError
@@ -29,13 +29,14 @@ from haproxy_programmer.site import Place, Site
 from haproxy_programmer.slots import Slots, deadline
 from haproxy_programmer.standing import Told
 from haproxy_programmer.state_file import state_file
+from haproxy_programmer.telling import Teller
 from haproxy_programmer.wanted import left, wanted
 from haproxy_programmer.writing import UnwritableError
 from vipbus.contracts import Event, ProxyRefused, ProxyReloaded
 from vipbus.runtime.files import write_atomically
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.saved import Saved
-from vipbus.telemetry.trace import TraceContext, record
+from vipbus.telemetry.trace import TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,6 @@ class Programmer:
         self._inputs = inputs
         self._process = process
         self._place = place
-        self._documents = documents
         self._told = told
         self._readiness = readiness
         self._saved = saved
@@ -78,6 +78,9 @@ class Programmer:
         self._router = router
         self._between = between_reloads
         self._causes = Causes()
+        self._teller = Teller(documents, self._causes)
+        self._wrong: dict[str, str] = {}
+        """Why HAProxy is not as it should be, as readiness has it."""
         self._rotation = Rotation(place.socket)
         self._listing = Listing(place)
         self._idle: set[tuple[str, str]] = set()
@@ -117,8 +120,9 @@ class Programmer:
             if self._process.pid is None:
                 self._told.silent(str(error), time.monotonic())
         except (SilentError, UnreadableError) as error:
-            self._readiness.problem("haproxy", f"{error}; its log is {self._place.log}")
+            self._problem("haproxy", f"{error}; its log is {self._place.log}")
             self._told.silent(str(error), time.monotonic())
+            self._tell(site, None)
             return
         self._readiness.done("the first write")
 
@@ -130,22 +134,27 @@ class Programmer:
                 self._told.ended("haproxy-programmer was stopped, and HAProxy with it")
             log.info("HAProxy ends when its last connection has, at the latest within an hour")
         self._process.forget()
-        self._documents.keep_only(set() if not keep else set(self._keys()), record("stop"))
+        if not keep:
+            self._teller.gone()
 
     # ---- the way there
 
     async def _bring(self, site: Site, began: float) -> None:
         if not site.proxies and not site.pools and self._process.pid is None:
-            self._readiness.problem("haproxy", "")
+            self._problem("haproxy", "")
             self._told.nothing_to_serve(began)
             self._tell(site, None)
             return
         if self._process.pid is None and not await self._start(site, began):
+            self._tell(site, None)
             return
         there = await runtime.look(self._place.socket)
         self._told.heard(time.monotonic())
         if there.generation != generation(site):
             there = await self._reload(site, there)
+        if there.generation == generation(site):
+            self._problem("reload", "")
+            self._refused = ""
         commands = plan(wanted(site), there.servers)
         if commands:
             refused = await runtime.apply(self._place.socket, commands)
@@ -157,9 +166,7 @@ class Programmer:
             there = await runtime.look(self._place.socket)
             metrics.APPLY_SECONDS.observe(time.monotonic() - began)
         left = plan(wanted(site), there.servers)
-        self._readiness.problem(
-            "haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else ""
-        )
+        self._problem("haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else "")
         self._readiness.problem("certificates", await self._rotation.bring(site, there.pid))
         self._readiness.problem("lists", await self._listing.bring(site, there.pid))
         await self._drains(site, there)
@@ -181,7 +188,7 @@ class Programmer:
         except (NotStartedError, SilentError) as error:
             self._patience = min(2 * self._patience, _AGAIN_AT_MOST)
             self.due = min(self.due, self._next_start)
-            self._readiness.problem("haproxy", f"HAProxy could not be started: {error}")
+            self._problem("haproxy", f"HAProxy could not be started: {error}")
             self._told.silent(f"it could not be started: {error}", time.monotonic())
             return False
         self._patience = _AGAIN
@@ -207,13 +214,11 @@ class Programmer:
             found = await self._process.answers(digest)
         except (NotStartedError, NotReloadedError, SilentError) as error:
             metrics.RELOADS.add(1, result="failed")
-            self._readiness.problem("reload", f"HAProxy did not reload, what ran goes on: {error}")
+            self._problem("reload", f"HAProxy did not reload, what ran goes on: {error}")
             return there
         seconds = time.monotonic() - now
         metrics.RELOADS.add(1, result="done")
         metrics.RELOAD_SECONDS.observe(seconds)
-        self._readiness.problem("reload", "")
-        self._refused = ""
         log.info("HAProxy reloaded in %.3f s (%s)", seconds, self._causes.text())
         self._publish(ProxyReloaded(router=self._router, cause=self._causes.text(), seconds=seconds), context)
         return found
@@ -243,9 +248,9 @@ class Programmer:
             return
         self._refused = digest
         metrics.RELOADS.add(1, result="refused")
-        self._readiness.problem(
-            "reload",
-            f"HAProxy refuses the configuration, what ran goes on: {reason}; correct it and apply again",
+        runs = "what ran goes on" if self._process.pid is not None else "and none runs"
+        self._problem(
+            "reload", f"HAProxy refuses the configuration, {runs}: {reason}; correct it and apply again"
         )
         self._publish(
             ProxyRefused(router=self._router, cause=self._causes.text(), reason=reason), self._causes.trace()
@@ -266,29 +271,15 @@ class Programmer:
 
     # ---- what is told
 
+    def _problem(self, name: str, text: str) -> None:
+        self._wrong[name] = text
+        self._readiness.problem(name, text)
+
     def _tell(self, site: Site, there: Observed | None) -> None:
         revision = self._inputs.revision
         assert revision is not None  # noqa: S101  # asked before
-        servers = there.servers if there is not None else {}
-        for pool in site.pools:
-            document = pool_table(
-                pool,
-                site,
-                servers,
-                revision=revision.head.revision,
-                cause=self._causes.text(pool.id),
-                error="; ".join(self._readiness.problems[:1]) if self._refused else "",
-            )
-            self._documents.say(document, self._causes.trace(pool.id))
-        self._documents.keep_only(set(self._keys()), record("sweep"))
-        self._causes.clear()
-
-    def _keys(self) -> list[str]:
-        revision = self._inputs.revision
-        return [
-            pool_table(pool, Site(), {}, revision=0, cause="", error="").key
-            for pool in (revision.proxy_pools if revision is not None else ())
-        ]
+        error = self._wrong.get("haproxy") or self._wrong.get("reload") or ""
+        self._teller.tell(site, there, revision=revision.head.revision, error=error)
 
 
 def _log(commands: tuple[str, ...], cause: str) -> None:

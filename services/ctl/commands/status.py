@@ -8,7 +8,7 @@ from ctl.parameters import At, as_json, common
 
 @command(
     "show what works and what does not",
-    "Show routers, instances, virtual servers, real servers, services and the bus.",
+    "Show routers, instances, virtual servers, proxies, pools, real servers, services and the bus.",
     examples=(
         ("vipbus status", ""),
         ("vipbus status --json | jq -r '.not_ready[]'", "only what does not work"),
