@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from ctl.words import endpoint
 from vipbus.bus import Bus, BusAwayError, NoBusError
 from vipbus.bus.address import find
-from vipbus.contracts import CONFIG, Head, RealServer, VirtualServer, VrrpInstance
+from vipbus.contracts import CONFIG, Head, ProxyPool, RealServer, VirtualServer, VrrpInstance
 from vipbus.runtime.ending import run_to_end
 
 _WITHIN = 1.0
@@ -29,6 +30,8 @@ def _instance(entity: object) -> str:
 
 def _virtual_server(entity: object) -> str:
     """Give address and port where that is one word for any shell, else the token."""
+    if isinstance(entity, ProxyPool):
+        return entity.id
     if not isinstance(entity, VirtualServer):
         return ""
     named = endpoint(entity.address, entity.port)
@@ -43,10 +46,10 @@ def _real_server(entity: object) -> str:
 
 
 _OF: Final = {
-    "router": ("*.head", _router),
-    "instance": ("*.vrrp-instance.*", _instance),
-    "virtual-server": ("*.virtual-server.*", _virtual_server),
-    "real-server": ("*.real-server.*.*", _real_server),
+    "router": (("*.head",), _router),
+    "instance": (("*.vrrp-instance.*",), _instance),
+    "virtual-server": (("*.virtual-server.*", "*.proxy-pool.*"), _virtual_server),
+    "real-server": (("*.real-server.*.*",), _real_server),
 }
 """By kind: which keys of the configuration, and what of an entity."""
 
@@ -61,12 +64,13 @@ def known_names(kind: str, bus: str | None, state_dir: Path) -> list[str]:
     return sorted({found for each in entities if _PLAIN.fullmatch(found := name(each))})
 
 
-async def _read(bus: str | None, state_dir: Path, keys: str) -> list[object]:
+async def _read(bus: str | None, state_dir: Path, keys: Sequence[str]) -> list[object]:
     connection = Bus(find(bus, state_dir), source="vipbus-completion")
     connection.start()
     try:
         async with asyncio.timeout(_WITHIN):
             await connection.usable(_WITHIN)
-            return [entry.value for entry in (await connection.read(CONFIG, keys)).values()]
+            found = [await connection.read(CONFIG, each) for each in keys]
+            return [entry.value for entries in found for entry in entries.values()]
     finally:
         await connection.close()

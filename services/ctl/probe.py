@@ -1,4 +1,4 @@
-"""``vipbus probe``: run the checks of a virtual server now and tell each step."""
+"""``vipbus probe``: run the checks of a virtual server or pool now and tell each step."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ import msgspec
 from ctl.exits import EXIT_NO, EXIT_NOT_DONE, EXIT_WRONG
 from ctl.output import coloured, complain, write, write_json
 from ctl.probe_ask import FileRefusedError, ask_here, ask_replica, entities_of
-from ctl.probe_names import UnknownNameError, replica_named, virtual_server_words
+from ctl.probe_names import UnknownNameError, replica_named
 from ctl.probe_plan import Plan, plan
 from ctl.probe_render import HERE, render
 from vipbus.bus import Bus, BusAwayError, Follow, NoBusError
 from vipbus.bus.address import BusAddress, find
-from vipbus.contracts import CONFIG, HEALTH, MEMBER, Member, ProbeReport, RealServer, Verdict, VirtualServer
+from vipbus.contracts import (
+    CONFIG,
+    HEALTH,
+    MEMBER,
+    Member,
+    ProbeReport,
+    ProxyPool,
+    RealServer,
+    Verdict,
+    VirtualServer,
+)
 from vipbus.runtime.ending import run_to_end
 from vipbus.runtime.revision import Revisions
 from vipbus.telemetry.logs import plain
@@ -92,8 +102,7 @@ def _print(found: Found, *, as_json: bool) -> None:
     if as_json:
         write_json(found.reports)
         return
-    words = virtual_server_words(found.plan.virtual_server)
-    write(render(found.reports, words, found.verdicts, datetime.now(UTC), colour=coloured()))
+    write(render(found.reports, found.plan.words, found.verdicts, datetime.now(UTC), colour=coloured()))
 
 
 async def _by_file(file: Path, question: Question) -> Found:
@@ -102,16 +111,21 @@ async def _by_file(file: Path, question: Question) -> Found:
         question,
         [each for each in entities if isinstance(each, VirtualServer)],
         [each for each in entities if isinstance(each, RealServer)],
+        [each for each in entities if isinstance(each, ProxyPool)],
     )
     return _found(planned, [await ask_here(planned)], None)
 
 
 def _planned(
-    question: Question, virtual_servers: Iterable[VirtualServer], real_servers: Iterable[RealServer]
+    question: Question,
+    virtual_servers: Iterable[VirtualServer],
+    real_servers: Iterable[RealServer],
+    pools: Iterable[ProxyPool],
 ) -> Plan:
     return plan(
         virtual_servers,
         real_servers,
+        pools,
         virtual_server=question.virtual_server,
         real_server=question.real_server,
         kind=question.kind,
@@ -152,12 +166,13 @@ async def _by_bus(address: BusAddress, question: Question) -> Found:
             question,
             [server for each in revisions.routers.values() for server in each.virtual_servers],
             [server for each in revisions.routers.values() for server in each.real_servers],
+            [pool for each in revisions.routers.values() for pool in each.proxy_pools],
         )
         answers = await _ask(bus, planned, question.source, member)
         verdicts = {
             value.real_server: value
             for value in health.values()
-            if value.virtual_server == planned.virtual_server.id
+            if value.virtual_server == planned.virtual_server
         }
     finally:
         await bus.close()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from ctl.words import endpoint, listed
-from vipbus.contracts import RealServer, VirtualServer, name_token
+from vipbus.contracts import RealServer, VirtualServer, name_token, token_in_words
 from vipbus.runtime.naming import Place, means, place_of
 
 _NEAREST = 3
@@ -21,16 +21,18 @@ class UnknownNameError(Exception):
 
 
 def virtual_server_named(
-    name: str, there: Iterable[VirtualServer], pools: Iterable[RealServer]
+    name: str, there: Iterable[VirtualServer], pools: Iterable[RealServer], others: Collection[str] = ()
 ) -> VirtualServer:
     """Find the one virtual server that is meant; of a group any, where all are checked alike.
+
+    ``others`` can be named too, and are among what there is.
 
     Raises:
         UnknownNameError: there is none, or there are several.
     """
     known = {server.id: server for server in there}
     pool = tuple(pools)
-    if not known:
+    if not known and not others:
         raise UnknownNameError("no virtual server is configured")
     if exact := known.get(name.strip().lower()):
         return exact
@@ -41,12 +43,15 @@ def virtual_server_named(
         raise UnknownNameError(f"{_quoted(name)} may be {_or(map(virtual_server_words, meant))}: name one")
     place = place_of(name)
     behind = {server.virtual_server for server in pool if place and _is_real_at(place, server)}
-    if fronts := [virtual_server_words(known[token]) for token in sorted(behind & known.keys())]:
+    if fronts := [token_in_words(token) for token in sorted(behind)]:
         raise UnknownNameError(
-            f"{_quoted(name)} is a real server of {listed(fronts)}: name the virtual server, then this one"
+            f"{_quoted(name)} is a real server of {listed(fronts)}: name the "
+            f"{'pool' if all(token.startswith('pool-') for token in behind) else 'virtual server'}, "
+            "then this one"
         )
+    names = [*map(virtual_server_words, known.values()), *others]
     raise UnknownNameError(
-        f"no virtual server {_quoted(name)}; {_nearest(name, map(virtual_server_words, known.values()))}"
+        f"no virtual server{' or pool' if others else ''} {_quoted(name)}; {_nearest(name, names)}"
     )
 
 

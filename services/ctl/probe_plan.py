@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from ctl.layer_7_names import Layer7, layer_7
 from ctl.probe_names import (
     UnknownNameError,
     real_server_named,
@@ -20,6 +21,7 @@ from vipbus.contracts import (
     Check,
     ProbeNow,
     ProbeTarget,
+    ProxyPool,
     RealServer,
     VirtualServer,
     token_in_words,
@@ -32,7 +34,10 @@ GRACE: Final = 7.0
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be probed."""
 
-    virtual_server: VirtualServer
+    virtual_server: str
+    """Token, of a virtual server or a pool."""
+    words: str
+    """The same as people write it."""
     targets: tuple[ProbeTarget, ...]
     """By address and port."""
     asked: ProbeNow
@@ -48,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(
     virtual_servers: Iterable[VirtualServer],
     real_servers: Iterable[RealServer],
+    pools: Iterable[ProxyPool] = (),
     *,
     virtual_server: str,
     real_server: str | None,
@@ -59,9 +65,9 @@ def plan(
         UnknownNameError: nothing is, or it has no such check.
     """
     everything = tuple(real_servers)
-    found = virtual_server_named(virtual_server, virtual_servers, everything)
-    pool = [server for server in everything if server.virtual_server == found.id]
-    where = virtual_server_words(found)
+    found, where = _named(virtual_server, virtual_servers, everything, layer_7((), pools))
+    pool = [server for server in everything if server.virtual_server == found]
+    words = where
     token = real_server_named(real_server, pool, where) if real_server is not None else None
     pool = [server for server in pool if token in (None, server.id)]
     if token is not None:
@@ -78,11 +84,28 @@ def plan(
     }
     return Plan(
         virtual_server=found,
+        words=words,
         targets=tuple(
             ProbeTarget(real_server=token, checks=each) for token, each in sorted(chosen.items()) if each
         ),
-        asked=ProbeNow(virtual_server=found.id, real_server=token, kind=kind),
+        asked=ProbeNow(virtual_server=found, real_server=token, kind=kind),
     )
+
+
+def _named(
+    name: str, virtual_servers: Iterable[VirtualServer], real_servers: Iterable[RealServer], there: Layer7
+) -> tuple[str, str]:
+    """Find the token of the virtual server or pool that is meant, and its words."""
+    pool = there.named(name)
+    if pool is None:
+        try:
+            found = virtual_server_named(name, virtual_servers, real_servers, there.words)
+        except UnknownNameError:
+            if (pool := there.alone(name)) is None:
+                raise
+        else:
+            return found.id, virtual_server_words(found)
+    return pool.token, token_in_words(pool.token)
 
 
 def _checks(pool: Iterable[RealServer]) -> dict[str, tuple[Check, ...]]:

@@ -1,4 +1,4 @@
-"""Which routers' ipvs-programmers may be asked, and how they answer."""
+"""Which routers' programmers may be asked, and how they answer."""
 
 from __future__ import annotations
 
@@ -56,10 +56,17 @@ def chosen(names: Iterable[str], only: str | None) -> list[str]:
 
 
 async def ask(
-    bus: Bus, router: str, verb: str, asked: msgspec.Struct, kind: type[T], *, within: float
+    bus: Bus,
+    router: str,
+    verb: str,
+    asked: msgspec.Struct,
+    kind: type[T],
+    *,
+    within: float,
+    service: str = SERVICE,
 ) -> T | str:
     """Ask one router; return its answer, or in words why there is none."""
-    subject = command_subject(SERVICE, per_router(verb, name_token(router)))
+    subject = command_subject(service, per_router(verb, name_token(router)))
     body = pack(msgspec.json.encode(asked))
     if len(body) > LARGEST:
         return (
@@ -70,8 +77,8 @@ async def ask(
         answer = await bus.request(subject, body, timeout=within)
         return msgspec.json.decode(unpack(answer), type=kind)
     except BusAwayError:
-        return f"{router}: {SERVICE} does not answer; is `vipbus run` running on {router}?"
+        return f"{router}: {service} does not answer; is `vipbus run` running on {router}?"
     except RefusedError as error:
         return f"{router}: {error}"
     except (*UNREADABLE, ValueError) as error:
-        return f"{router}: {SERVICE} answered what is not understood: {error}"
+        return f"{router}: {service} answered what is not understood: {error}"

@@ -1,4 +1,4 @@
-"""``vipbus table``: the kernel's table of each router, with verdicts, causes and what goes through it."""
+"""``vipbus table``: each router's table in the kernel, its pools in HAProxy, and what goes through them."""
 
 from __future__ import annotations
 
@@ -61,9 +61,14 @@ def main(*, bus: str | None, state_dir: Path, question: Question, as_json: bool)
 
 def status(reports: Sequence[RouterReport]) -> int:
     """Make the exit status, and say who was not read."""
-    unread = [report for report in reports if report.problem]
-    for report in unread:
-        complain("table", f"{report.router}: {report.problem}", EXIT_NOT_DONE)
+    unread = [
+        f"{report.router}: {problem}"
+        for report in reports
+        for problem in (report.problem, report.proxy_problem)
+        if problem
+    ]
+    for text in unread:
+        complain("table", text, EXIT_NOT_DONE)
     return EXIT_NOT_DONE if unread else 0
 
 
@@ -73,7 +78,7 @@ def screen(text: str, lines: int) -> str:
     if len(whole) <= lines:
         return "\n".join(whole)
     kept = whole[: max(lines - 1, 1)]
-    return "\n".join([*kept, f"and {len(whole) - len(kept)} lines more: name one virtual server"])
+    return "\n".join([*kept, f"and {len(whole) - len(kept)} lines more: name one virtual server or pool"])
 
 
 def _print(reports: Sequence[RouterReport], *, as_json: bool) -> None:
@@ -87,7 +92,7 @@ async def _once(address: BusAddress, question: Question) -> list[RouterReport]:
     async with looked_at(address) as board:
         before = None
         if question.live:
-            before = await board.counted(board.tables(question.router, question.virtual_server))
+            before = await board.counted(board.chosen(question.router, question.virtual_server))
             await asyncio.sleep(_EVERY)
         return (await _look(board, question, before))[0]
 
@@ -96,7 +101,7 @@ async def _draw(address: BusAddress, question: Question) -> int:
     """Draw the tables each second until the end."""
     loop = asyncio.get_running_loop()
     async with looked_at(address) as board:
-        before = await board.counted(board.tables(question.router, question.virtual_server))
+        before = await board.counted(board.chosen(question.router, question.virtual_server))
         due = loop.time()
         while True:
             due = max(due + _EVERY, loop.time())
@@ -110,6 +115,6 @@ async def _draw(address: BusAddress, question: Question) -> int:
 async def _look(
     board: Board, question: Question, before: dict[str, Counted] | None
 ) -> tuple[list[RouterReport], dict[str, Counted]]:
-    tables = board.tables(question.router, question.virtual_server)
-    counted = await board.counted(tables)
-    return board.reports(tables, counted, before), counted
+    scopes = board.chosen(question.router, question.virtual_server)
+    counted = await board.counted(scopes)
+    return board.reports(scopes, counted, before), counted

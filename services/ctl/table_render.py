@@ -8,8 +8,9 @@ from typing import Final
 
 from ctl.layout import paint, wrapped
 from ctl.table_flow import Flow
+from ctl.table_render_proxies import layer_7
 from ctl.table_report import RealServerReport, RouterReport, VirtualServerReport
-from ctl.words import OPERATED, count, endpoint, since
+from ctl.words import OPERATED, count, endpoint, number, since
 from vipbus.telemetry.logs import plain
 
 _COLUMNS = ("weight", "active", "inactive", "conn/s", "pkt/s in", "out", "B/s in", "out")
@@ -31,23 +32,18 @@ def render(reports: Sequence[RouterReport], now: datetime, *, colour: bool = Fal
     return "\n".join(painted) + "\n"
 
 
-def number(value: float) -> str:
-    """Write a number in a few columns: ``0``, ``4.5``, ``1.23k``, ``45.6M``."""
-    for unit in ("", "k", "M", "G", "T"):
-        if value < 999.5 or unit == "T":
-            break
-        value /= 1000
-    if not unit and value == int(value):
-        return str(int(value))
-    return f"{value:.3g}{unit}" if value < 999.5 else f"{value:.0f}{unit}"
-
-
 def _router(report: RouterReport, now: datetime) -> Iterator[str]:
-    servers = count(len(report.virtual_servers), "virtual server")
+    parts = [count(len(report.virtual_servers), "virtual server")]
+    if report.proxies or report.pools:
+        parts = parts if report.virtual_servers else []
+        if report.proxies:
+            parts += [f"{len(report.proxies)} {'proxy' if len(report.proxies) == 1 else 'proxies'}"]
+        parts += [count(len(report.pools), "pool")]
     heard = f"; LAST HEARD, {report.problem}" if report.problem else ""
-    yield from wrapped(f"router {report.router}   {servers}{heard}", 0, 2)
+    yield from wrapped(f"router {report.router}   {', '.join(parts)}{heard}", 0, 2)
     for server in report.virtual_servers:
         yield from _virtual_server(server, now)
+    yield from layer_7(report, now)
 
 
 def _virtual_server(server: VirtualServerReport, now: datetime) -> Iterator[str]:

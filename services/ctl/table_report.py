@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from ctl.table_flow import Flow, flows, whole
+from ctl.table_proxies import PoolReport, ProxyReport
 from vipbus.contracts import (
     Destination,
     DestinationReason,
@@ -87,6 +88,10 @@ class RouterReport(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     """Why nothing was read from its kernel: all that stands here is what was last heard."""
     virtual_servers: tuple[VirtualServerReport, ...] = ()
+    proxy_problem: str = ""
+    """Why nothing was read from its HAProxy; empty too where it has no proxies."""
+    proxies: tuple[ProxyReport, ...] = ()
+    pools: tuple[PoolReport, ...] = ()
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,3 +52,14 @@ def since(then: datetime, now: datetime) -> str:
         return f"{then.isoformat(sep=' ', timespec='seconds')} ({span((now - then).total_seconds())})"
     form = "%H:%M:%S" if local.date() == today.date() else "%Y-%m-%d %H:%M:%S"
     return f"{local.strftime(form)} ({span((now - then).total_seconds())})"
+
+
+def number(value: float) -> str:
+    """Write a number in a few columns: ``0``, ``4.5``, ``1.23k``, ``45.6M``."""
+    for unit in ("", "k", "M", "G", "T"):
+        if value < 999.5 or unit == "T":
+            break
+        value /= 1000
+    if not unit and value == int(value):
+        return str(int(value))
+    return f"{value:.3g}{unit}" if value < 999.5 else f"{value:.0f}{unit}"

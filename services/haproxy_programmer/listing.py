@@ -34,8 +34,10 @@ class Listing:
             write_atomically(self._place.directory / name, text(lines).encode())
         self._written = wanted
 
-    async def bring(self, site: Site, pid: int) -> str:
+    async def bring(self, site: Site, pid: int, *, current: bool = True) -> str:
         """Bring what changed to the worker of this process id; return what is wrong, empty when nothing is.
+
+        ``current``: the worker has the site's structure; one of before may not have every list yet.
 
         Raises:
             SilentError: there is no answer; what was done is not known.
@@ -48,6 +50,8 @@ class Listing:
                 continue
             said = await runtime.ask(self._place.socket, prepare(name))
             number = version(said)
+            if number is None and not current:
+                continue
             if number is None:
                 return f"{name}: {' '.join(said.split())[:200]}"
             refused = await runtime.apply(self._place.socket, replaced(name, number, lines))

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Final
 
+from haproxy_programmer import traffic_command
 from haproxy_programmer.documents import Documents
 from haproxy_programmer.inputs import Inputs
 from haproxy_programmer.options import Options
@@ -15,6 +16,7 @@ from haproxy_programmer.programmer import Programmer
 from haproxy_programmer.site import Place
 from haproxy_programmer.slots import Slots
 from haproxy_programmer.standing import Told
+from haproxy_programmer.traffic import Traffic
 from haproxy_programmer.writing import UnwritableError, word
 from vipbus.contracts import Event
 from vipbus.runtime.life import FatalError, Life
@@ -60,8 +62,12 @@ async def work(life: Life, options: Options) -> None:
         router=options.router,
         between_reloads=options.reload_interval,
     )
+    traffic = Traffic(place, lambda: programmer.site, life.readiness, most=options.server_metrics)
+    programmer.before_reload = traffic.count
     life.readiness.revisions_from(inputs.numbers)
-    life.serve()
+    life.serve(traffic_command.commands(options.router, traffic, lambda: programmer.site))
+    counting = asyncio.ensure_future(traffic.keep_counting(options.statistics_interval))
+    counting.add_done_callback(_not_silently)
     stop = asyncio.ensure_future(life.stopping.wait())
     stop.add_done_callback(lambda _: wake.set())
     wake.set()
@@ -75,7 +81,14 @@ async def work(life: Life, options: Options) -> None:
         inputs.save()
     finally:
         stop.cancel()
+        counting.cancel()
         await asyncio.gather(documents.close(_LAST_WORDS), told.close(_LAST_WORDS))
+
+
+def _not_silently(task: asyncio.Future[None]) -> None:
+    """Have a fault of a task that nobody waits for reported by the loop."""
+    if not task.cancelled():
+        task.result()
 
 
 def _place(life: Life, options: Options) -> Place:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from vipbus.runtime.options import one_of, seconds, service_parser, settings_from
+from vipbus.runtime.options import one_of, seconds, service_parser, settings_from, whole
 from vipbus.runtime.settings import Settings, default_router
 
 OnStop = Literal["remove", "keep"]
@@ -25,6 +25,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of HAProxy when this process is stopped; a killed one leaves it running."""
     reload_interval: float = 2.0
     """Seconds between two reloads at least: each leaves an old worker behind until its connections end."""
+    statistics_interval: float = 5.0
+    """Seconds between two reads of HAProxy's statistics for the metrics."""
+    server_metrics: int = 500
+    """Members that have metrics of their own; pools and proxies always have."""
     user: str | None = None
     """Whom its workers run as; None: whoever starts it."""
 
@@ -54,6 +58,20 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         metavar="SECONDS",
         help="at least so long between two reloads; what comes meanwhile is one (default %(default)s)",
     )
+    parser.add_argument(
+        "--statistics-interval",
+        type=seconds(0.1, 3600),
+        default=environ.get("VIPBUS_STATISTICS_INTERVAL") or "5",
+        metavar="SECONDS",
+        help="between two reads of HAProxy's statistics for the metrics (default %(default)s)",
+    )
+    parser.add_argument(
+        "--server-metrics",
+        type=whole(0, 100_000),
+        default=environ.get("VIPBUS_SERVER_METRICS") or "500",
+        metavar="N",
+        help="so many real servers have metrics of their own (default %(default)s)",
+    )
     parsed = parser.parse_args(arguments)
     settings = settings_from(parsed)
     settings = msgspec.structs.replace(settings, router=settings.router or default_router())
@@ -63,6 +81,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         executable=shutil.which(parsed.haproxy) or parsed.haproxy,
         on_stop=parsed.on_stop,
         reload_interval=parsed.reload_interval,
+        statistics_interval=parsed.statistics_interval,
+        server_metrics=parsed.server_metrics,
         user=_user(),
     )
 

@@ -10,7 +10,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from haproxy_programmer import metrics, runtime
@@ -68,6 +68,10 @@ class Programmer:
     ) -> None:
         self.due = 0.0
         """When to look again although nothing changed, on the monotonic clock."""
+        self.site: Site | None = None
+        """What HAProxy is to be; None: that is not known yet."""
+        self.before_reload: Callable[[], Awaitable[None]] | None = None
+        """Called while the worker of before still answers for all of it."""
         self._inputs = inputs
         self._process = process
         self._place = place
@@ -107,6 +111,7 @@ class Programmer:
             idle=self._idle,
             now=began,
         )
+        self.site = site
         self._saved.save(dict(site.slots))
         if self._first:
             self._first = False
@@ -152,7 +157,8 @@ class Programmer:
         self._told.heard(time.monotonic())
         if there.generation != generation(site):
             there = await self._reload(site, there)
-        if there.generation == generation(site):
+        current = there.generation == generation(site)
+        if current:
             self._problem("reload", "")
             self._refused = ""
         commands = plan(wanted(site), there.servers)
@@ -168,7 +174,7 @@ class Programmer:
         left = plan(wanted(site), there.servers)
         self._problem("haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else "")
         self._readiness.problem("certificates", await self._rotation.bring(site, there.pid))
-        self._readiness.problem("lists", await self._listing.bring(site, there.pid))
+        self._readiness.problem("lists", await self._listing.bring(site, there.pid, current=current))
         await self._drains(site, there)
         self._tell(site, there)
 
@@ -210,6 +216,8 @@ class Programmer:
             if problem := await self._written(site):
                 self._refuse(digest, problem)
                 return there
+            if self.before_reload is not None:
+                await self.before_reload()
             await self._process.reload()
             found = await self._process.answers(digest)
         except (NotStartedError, NotReloadedError, SilentError) as error:

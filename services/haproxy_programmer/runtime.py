@@ -38,9 +38,11 @@ async def ask(socket: Path, line: str) -> str:
             try:
                 writer.write(line.encode() + b"\n")
                 writer.write_eof()  # a master's socket waits for the next line otherwise
-                answer = await reader.read(_LARGEST)
+                answer = bytearray()
                 while chunk := await reader.read(_LARGEST):
                     answer += chunk
+                    if len(answer) > _LARGEST:
+                        raise SilentError(f"HAProxy's answer on {socket} does not end")
             finally:
                 writer.close()
     except TimeoutError:

@@ -32,6 +32,11 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
         """Who it is."""
         return self.address, self.port
 
+    @property
+    def words(self) -> str:
+        """The same as people write it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
 
 class Slots(msgspec.Struct, frozen=True, kw_only=True):
     """The slots of one pool."""

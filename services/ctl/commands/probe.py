@@ -14,18 +14,19 @@ from ctl.parameters import FILE, REAL_SERVER, VIRTUAL_SERVER, At, as_json, commo
     "run checks now and show each step",
     """Run the checks of VIRTUAL-SERVER now, once each, and print every step with its time. Verdicts are not
     touched. A virtual server is named as `vipbus status` does (10.9.0.1:80 TCP), by address and port, as
-    'FWM MARK', by its group's name, or by its token; a real server by address and port, or by its address
-    alone where that is enough. With -f the checks are those of FILE, which need not run, and no bus is
-    asked.""",
+    'FWM MARK', by its group's name, or by its token, a pool of proxies as 'pool NAME'; a real server by
+    address and port, or by its address alone where that is enough. With -f the checks are those of FILE,
+    which need not run, and no bus is asked.""",
     examples=(
         ("vipbus probe 10.9.0.1:80", "every check of its pool, from here"),
         ("vipbus probe 10.9.0.1:80 10.9.0.21 --from all", "one real server, from every prober"),
+        ("vipbus probe 'pool app'", "the members of a pool of proxies"),
         ("vipbus probe -f new.conf 10.9.0.1:80", "before new.conf runs"),
     ),
     statuses={
         0: "all succeeded",
         1: "some failed",
-        2: "FILE is refused, or there is no such virtual server, real server or prober",
+        2: "FILE is refused, or there is no such virtual server, pool, real server or prober",
         3: "something could not be tried, and the last line says why",
     },
 )

@@ -11,24 +11,26 @@ from ctl.parameters import ROUTER, VIRTUAL_SERVER, At, as_json, common
 @command(
     "the table with verdicts and rates",
     """Print the kernel's IPVS table of each router as ipvsadm(8) lists it, with what vipbus knows of it:
-    where each weight comes from, each verdict with its cause, the quorum, and what an operator said.
-    Connections and rates are read from the kernel at this moment; the rates are its own estimate over the
-    last seconds. With --live they are measured between two reads a second apart: in a terminal the table is
-    drawn anew each second until ctrl-C, in a pipe it is printed once.
+    where each weight comes from, each verdict with its cause, the quorum, and what an operator said; then the
+    proxies and pools of its HAProxy in the same way. Connections and rates are read at this moment; the rates
+    are the kernel's own estimate over the last seconds, and HAProxy's of the last one. With --live they are
+    measured between two reads a second apart: in a terminal the table is drawn anew each second until ctrl-C,
+    in a pipe it is printed once.
 
-    VIRTUAL-SERVER is ADDRESS:PORT, 'ADDRESS:PORT TCP', 'FWM 7', or its token.""",
+    VIRTUAL-SERVER is ADDRESS:PORT, 'ADDRESS:PORT TCP', 'FWM 7', 'pool NAME', 'proxy NAME', or a token.""",
     examples=(
         ("vipbus table", "every virtual server on every router"),
         ("vipbus table 10.9.0.1:80 --live", "one, with rates by the second"),
+        ("vipbus table 'pool app' --live", "one pool of proxies"),
         (
             "vipbus table --json | jq '.[].virtual_servers[].real_servers[] | select(.verdict == \"down\")'",
             "",
         ),
     ),
     statuses={
-        0: "every kernel was read",
-        2: "there is no such router or virtual server",
-        3: "not every kernel was read, and what was last heard is shown",
+        0: "every kernel and every HAProxy was read",
+        2: "there is no such router, virtual server, pool or proxy",
+        3: "not every one was read, and what was last heard is shown",
     },
 )
 @click.option("--live", is_flag=True, help="Rates between two reads, again each second.")

@@ -148,9 +148,9 @@ async def _look(bus: Bus, board: Board, election: Election, tell: Tell) -> None:
         began = clock()
         try:
             await asyncio.gather(board.read(), election.read())
-            tables = board.tables(None, None)
-            counted = await board.counted(tables)
-            reports = board.reports(tables, counted, before)
+            scopes = board.chosen(None, None)
+            counted = await board.counted(scopes)
+            reports = board.reports(scopes, counted, before)
             before = counted
             tell(news(election.roles, election.answering, reports, datetime.now(UTC)))
             tell(Connection(str(bus.address), ""))

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from ctl.table_flow import Flow
-from ctl.table_render import number
+from ctl.table_proxies import MemberReport, PoolReport, ProxyFlow
 from ctl.table_report import RealServerReport, RouterReport, VirtualServerReport
-from ctl.words import endpoint, span
+from ctl.words import endpoint, number, span
 from vipbus.contracts import Role, name_token
 from vipbus.telemetry.logs import plain
 
@@ -31,7 +31,7 @@ def _cells(texts: Sequence[str], widths: Sequence[int]) -> str:
     return f"{first[0]:<{first[1]}}" + "".join(f" {text:>{width}}" for text, width in others)
 
 
-TITLES["pools"] = _cells(("virtual server", "router", "up", "active", "conn/s", "B/s in", "out"), _POOL)
+TITLES["pools"] = _cells(("virtual server, pool", "router", "up", "active", "conn/s", "B/s in", "out"), _POOL)
 TITLES["servers"] = (
     _cells(("real server", "weight", "active", "conn/s", "B/s in", "out"), _SERVER) + "  verdict"
 )
@@ -50,7 +50,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     routers: tuple[Row, ...] = ()
     pools: tuple[Row, ...] = ()
-    servers: Mapping[str, tuple[RealServerReport, ...]] = {}
+    servers: Mapping[str, tuple[RealServerReport | MemberReport, ...]] = {}
     """By the pool's key; only those of one pool are ever shown, and there are tens of thousands."""
     now: datetime = datetime.min.replace(tzinfo=UTC)
 
@@ -61,10 +61,17 @@ def news(
     """Write all of it."""
     reports = tuple(reports)
     found = [(report, server) for report in reports for server in report.virtual_servers]
+    pools = [(report, pool) for report in reports for pool in report.pools]
     return News(
         routers=tuple(_routers(roles, answering, reports, now)),
-        pools=tuple(Row(_key(report, server), _pool(report, server)) for report, server in found),
-        servers={_key(report, server): server.real_servers for report, server in found},
+        pools=(
+            *(Row(_key(report, server.virtual_server), _pool(report, server)) for report, server in found),
+            *(Row(_key(report, pool.pool), _pool_of_proxies(report, pool)) for report, pool in pools),
+        ),
+        servers={
+            **{_key(report, server.virtual_server): server.real_servers for report, server in found},
+            **{_key(report, pool.pool): pool.members for report, pool in pools},
+        },
         now=now,
     )
 
@@ -75,8 +82,8 @@ def server_rows(news: News, pool: str) -> tuple[Row, ...]:
     return tuple(Row(f"{real.address} {real.port}", _server(real, news.now)) for real in found)
 
 
-def _key(report: RouterReport, server: VirtualServerReport) -> str:
-    return f"{report.router} {server.virtual_server}"
+def _key(report: RouterReport, token: str) -> str:
+    return f"{report.router} {token}"
 
 
 def _routers(
@@ -105,6 +112,11 @@ def _routers(
             )
         elif name_token(report.router) not in seen:
             yield Row(f"{report.router} table", plain(f"{report.router:<{_ROUTER}} {'':<12} no instance"))
+        if report.proxy_problem:
+            yield Row(
+                f"{report.router} haproxy",
+                plain(f"{report.router:<{_ROUTER}} {'haproxy':<12} LAST HEARD: {report.proxy_problem}"),
+            )
 
 
 def _pool(report: RouterReport, server: VirtualServerReport) -> str:
@@ -119,13 +131,26 @@ def _pool(report: RouterReport, server: VirtualServerReport) -> str:
     return plain(cells if server.has_quorum else f"{cells}  BELOW ITS QUORUM")
 
 
-def _server(real: RealServerReport, now: datetime) -> str:
+def _pool_of_proxies(report: RouterReport, pool: PoolReport) -> str:
+    there = [each for each in pool.members if each.configured is not None]
+    up = sum(each.state == "up" and bool(each.weight) for each in there)
+    state = f"{up}/{len(there)}" if pool.written else "-"
+    cells = _cells((f"pool {pool.name}", report.router, state, *_proxied(pool.flow)), _POOL)
+    if pool.error:
+        return plain(f"{cells}  ERROR: {pool.error}")
+    if not up:
+        return plain(f"{cells}  NOBODY IS UP" + (f", {pool.fallback} serves" if pool.fallback else ""))
+    return plain(cells)
+
+
+def _server(real: RealServerReport | MemberReport, now: datetime) -> str:
     weight = "-" if real.weight is None else str(real.weight)
-    cells = _cells((endpoint(real.address, real.port), weight, *_numbers(real.flow)), _SERVER)
+    numbers = _proxied(real.flow) if isinstance(real, MemberReport) else _numbers(real.flow)
+    cells = _cells((endpoint(real.address, real.port), weight, *numbers), _SERVER)
     return plain(f"{cells}  {_verdict(real, now)}")
 
 
-def _verdict(real: RealServerReport, now: datetime) -> str:
+def _verdict(real: RealServerReport | MemberReport, now: datetime) -> str:
     said = f"{real.operator.upper()} by {real.operator_by}; " if real.operator else ""
     if real.verdict is None:
         return said + ("no verdict yet" if real.is_checked else "not checked")
@@ -141,3 +166,17 @@ def _numbers(flow: Flow | None) -> tuple[str, str, str, str]:
     if rates is None:
         return (str(flow.active), "-", "-", "-")
     return (str(flow.active), number(rates.connections), number(rates.bytes_in), number(rates.bytes_out))
+
+
+def _proxied(flow: ProxyFlow | None) -> tuple[str, str, str, str]:
+    if flow is None:
+        return ("-", "-", "-", "-")
+    rates = flow.rates
+    if rates is None:
+        return (str(flow.counts.sessions), number(flow.counts.sessions_rate), "-", "-")
+    return (
+        str(flow.counts.sessions),
+        number(rates.sessions),
+        number(rates.bytes_in),
+        number(rates.bytes_out),
+    )

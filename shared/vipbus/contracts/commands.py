@@ -9,6 +9,7 @@ import msgspec
 from vipbus.contracts.checks import Check
 from vipbus.contracts.config_commands import CONFIG_COMMANDS
 from vipbus.contracts.limits import Counter, Time
+from vipbus.contracts.proxy_commands import ProxiesTraffic, ReadProxies
 from vipbus.contracts.revisions import Who
 from vipbus.contracts.state import Condition, OperatorStateName, RoleName
 from vipbus.contracts.table_commands import PlanTable, ReadTraffic, TablePlan, TableTraffic
@@ -306,6 +307,14 @@ COMMANDS: tuple[CommandContract, ...] = (
         request=ReadTraffic,
         answer=TableTraffic,
         summary="What goes through a router's table: connections, counters and rates.",
+        per="router",
+    ),
+    CommandContract(
+        service="haproxy-programmer",
+        verb="traffic",
+        request=ReadProxies,
+        answer=ProxiesTraffic,
+        summary="What goes through a router's proxies and pools: sessions, queues, errors, counters.",
         per="router",
     ),
 )

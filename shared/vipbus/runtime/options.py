@@ -61,6 +61,17 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Read a whole number between two bounds."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """Take the common settings out of parsed arguments."""
     listen = arguments.listen

@@ -62,6 +62,12 @@ class Metric:
         # a copy is made in one step: whoever counts in another thread may add a label set meanwhile
         return [(dict(labels), value) for labels, value in self.values.copy().items()]
 
+    def forget(self, gone: Callable[[dict[str, str]], bool]) -> None:
+        """Take away the label sets of what is no more; one that comes back counts from 0."""
+        for labels in self.values.copy():
+            if gone(dict(labels)):
+                self.values.pop(labels, None)
+
 
 class Counter(Metric):
     """Only rises."""

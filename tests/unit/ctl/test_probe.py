@@ -28,6 +28,7 @@ from vipbus.contracts import (
     ProbeReport,
     ProbeStep,
     ProbeTarget,
+    ProxyPool,
     RealServer,
     TcpCheck,
     Verdict,
@@ -116,7 +117,8 @@ def refusal(*names: str | None) -> str:
 )
 def test_a_virtual_server_is_found_however_it_is_written(name: str, meant: VirtualServer) -> None:
     checked = replace(real("10.9.0.9", of=meant))
-    assert plan(VIRTUAL, (checked,), virtual_server=name, real_server=None, kind=None).virtual_server == meant
+    found = plan(VIRTUAL, (checked,), virtual_server=name, real_server=None, kind=None)
+    assert (found.virtual_server, found.words) == (meant.id, meant.words)
 
 
 @pytest.mark.parametrize(
@@ -207,18 +209,64 @@ def test_a_group_is_probed_as_one_of_its_virtual_servers() -> None:
     mark = VirtualServer(router="router-a", mark=7, group="front", scheduler="rr", forwarding="DR")
     pool = [real("10.9.0.21", of=each) for each in (one, two, mark)]
 
-    def meant(name: str) -> VirtualServer:
+    def meant(name: str) -> str:
         return plan(
             (one, two, mark, WEB), pool, virtual_server=name, real_server=None, kind=None
         ).virtual_server
 
-    assert meant("front") == one
-    assert meant("fwm:7") == mark
-    assert meant("10.9.0.9") == two
+    assert meant("front") == one.id
+    assert meant("fwm:7") == mark.id
+    assert meant("10.9.0.9") == two.id
     # of two pools somebody has to say which
     pool[1] = replace(pool[1], checks=(HTTP,))
     with pytest.raises(UnknownNameError, match=r"'front' may be .*8:80 TCP or .*9:80 TCP or FWM 7"):
         meant("front")
+
+
+APP = ProxyPool(router="router-a", name="App")
+API = ProxyPool(router="router-a", name="front")
+BEHIND = (
+    replace(real("10.9.0.41", 8080, of=WEB), virtual_server=APP.id),
+    replace(real("10.9.0.42", 8080, of=WEB), virtual_server=API.id),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("pool app", "pool app"),
+        ("POOL App", "pool app"),
+        (" pool-app ", "pool app"),
+        ("app", "pool app"),
+        ("pool front", "pool front"),
+        ("front", "10.9.0.8:80 TCP"),
+        ("10.9.0.8", "10.9.0.8:80 TCP"),
+    ],
+)
+def test_a_pool_of_proxies_is_named_in_full_or_alone_where_nothing_else_is_meant(
+    name: str, meant: str
+) -> None:
+    group = replace(virtual("10.9.0.8"), group="front")
+    servers = (*BEHIND, real("10.9.0.21", of=group))
+    found = plan((group,), servers, (APP, API), virtual_server=name, real_server=None, kind=None)
+    assert found.words == meant
+    assert len(found.targets) == 1
+    assert found.asked.virtual_server == found.virtual_server
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pool ap", "no virtual server or pool 'pool ap'; there is pool app"),
+        ("pool", "no virtual server or pool 'pool'; there is pool app"),
+        ("10.9.0.41:8080", "'10.9.0.41:8080' is a real server of pool app: name the pool, then this one"),
+    ],
+)
+def test_what_is_no_pool_is_told_with_what_there_is(name: str, said: str) -> None:
+    for there in ((), VIRTUAL):
+        with pytest.raises(UnknownNameError) as raised:
+            plan(there, BEHIND, (APP,), virtual_server=name, real_server=None, kind=None)
+        assert str(raised.value).startswith(said)
 
 
 def test_a_replica_is_named_by_how_its_name_begins() -> None:

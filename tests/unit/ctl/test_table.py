@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ctl.layout import WIDTH
 from ctl.table import screen, status
 from ctl.table_flow import Rates, rates_between
-from ctl.table_render import number, render
+from ctl.table_render import render
 from ctl.table_report import (
     RealServerReport,
     RouterReport,
@@ -24,6 +24,7 @@ from ctl.table_report import (
     VirtualServerReport,
     virtual_server_report,
 )
+from ctl.words import number
 from tests.unit.ctl.documents import real_server, said, table, verdict, virtual_server
 from vipbus.contracts import Destination
 from vipbus.contracts.table_commands import DestinationTraffic, PoolTraffic, Traffic
@@ -284,7 +285,7 @@ def test_a_screen_is_never_longer_than_the_terminal() -> None:
     assert screen(text, 100).splitlines()[-1] == "line 99"
     cut = screen(text, 24).splitlines()
     assert len(cut) == 24
-    assert cut[-1] == "and 77 lines more: name one virtual server"
+    assert cut[-1] == "and 77 lines more: name one virtual server or pool"
     assert len(screen(text, 0).splitlines()) == 2
 
 
