@@ -20,10 +20,13 @@ MODULES = (
     *(f"ip_vs{suffix}" for suffix in ("", "_rr", "_wrr", "_lc", "_wlc", "_sh", "_mh", "_sed", "_nq")),
     *(f"ip_vs{suffix}" for suffix in ("_dh", "_fo", "_ovf", "_lblc", "_lblcr")),
     "ip_vs_pe_sip",
-    # source NAT by iptables, which finds what IPVS forwarded
+    # source NAT by iptables, which finds what IPVS forwarded; firewall marks
     *("iptable_nat", "ip6table_nat", "xt_ipvs", "xt_mark", "xt_MASQUERADE"),
+    *("iptable_mangle", "ip6table_mangle", "xt_tcpudp"),
     # the network that the lab is made of
-    *("veth", "bridge", "macvlan", "dummy", "ipip", "sit", "ip6_tunnel", "sch_netem", "nlmon"),
+    *("veth", "bridge", "macvlan", "dummy", "sch_netem", "nlmon"),
+    # what a real server unpacks tunnels with
+    *("ipip", "sit", "ip6_tunnel", "ip_gre", "ip6_gre", "fou", "fou6"),
 )
 """Modules that are loaded at boot, with what they depend on."""
 
