@@ -1,10 +1,11 @@
-"""``vipbus table`` says what ipvsadm(8) says, and ``vipbus plan`` what is then done, on the real kernel."""
+"""``vipbus table`` says what ipvsadm(8) says; ``plan`` and ``config diff`` say what is then really done."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,12 @@ def flows(server: dict[str, Any]) -> Counted:
 
 def test_the_table_is_ipvsadms_under_traffic(lab: Lab) -> None:
     r1 = lab.vipbus("r1")
+
+    def moving() -> bool:
+        reals = told(r1, f"{lab.address}:80", "--live")["real_servers"]
+        return all(real["flow"]["rates"]["connections"] > 0 for real in reals)
+
+    eventually(moving, "the kernel has estimated the rates, which it does each two seconds", within=60)
     before = statistics(r1)
     server = told(r1, f"{lab.address}:80", "--live")
     after = statistics(r1)
@@ -103,32 +110,12 @@ def test_a_plan_changes_nothing_and_what_it_says_is_what_is_done(lab: Lab) -> No
     assert operations(r1, logged) == []
     (plan,) = json.loads(planned.stdout)
     expected = [each["text"] for pool in plan["pools"] for each in pool["operations"]]
-    assert sorted(expected) == sorted(
-        (
-            f"add destination {NEW} to TCP {lab.address}:80 weight 0",
-            f"edit destination {S2} of TCP {lab.address}:80 weight 3 DR",
-            f"edit destination {S3} of TCP {lab.address}:80 weight 0 DR",
-            f"add service TCP {lab.address}:81 scheduler wlc persistent 300",
-            f"add destination 10.9.0.21:81 to TCP {lab.address}:81 weight 5",
-        )
-    )
+    assert sorted(expected) == changes(lab.address)
     try:
         r1.configuration.write_text(file.read_text())
         r1.reload()
-        eventually(
-            lambda: (
-                {service.address: service.destinations | {S3: 0} for service in r1.table().values()}
-                == {
-                    f"{lab.address}:80": {S1: 1, S2: 3, NEW: 0, S3: 0},
-                    f"{lab.address}:81": {"10.9.0.21:81": 5, S3: 0},
-                }
-            ),
-            "the file is applied",
-            within=60,
-        )
-        eventually(lambda: len(operations(r1, logged)) >= len(expected), "all is logged", within=30)
-        drained = f"delete destination {S3} from TCP {lab.address}:80"
-        assert sorted(each for each in operations(r1, logged) if each != drained) == sorted(expected)
+        eventually(lambda: holds_all(r1, lab.address), "the file is applied", within=60)
+        eventually(lambda: done(r1, lab.address, logged) == changes(lab.address), "all is logged", within=30)
         eventually(
             lambda: r1.ask("plan", "--config", str(file)).returncode == 0,
             "and nothing is left to do",
@@ -138,6 +125,90 @@ def test_a_plan_changes_nothing_and_what_it_says_is_what_is_done(lab: Lab) -> No
         r1.configuration.write_text(usual)
         r1.reload()
     lab.settled("r1")
+
+
+def test_a_diff_tells_what_the_table_would_get_and_nothing_once_it_is_applied(lab: Lab) -> None:
+    r1 = lab.vipbus("r1")
+    config, table = differs(r1, r1.configuration, status=0)
+    assert (config["changes"], table["pools"]) == ([], [])
+    file = r1.directory / "other.conf"
+    file.write_text(another(r1.configuration.read_text(), lab.address))
+    logged = len(r1.log.read_text().splitlines())
+    saved = r1.namespace.run("ipvsadm", "-Sn")
+
+    config, table = differs(r1, file, status=1)
+    new, second, third = (f"real-server {each} of {lab.address}:80 TCP" for each in (NEW, S2, S3))
+    assert {(each["what"], f"{each['kind']} {each['name']}") for each in config["changes"]} == {
+        ("added", new),
+        ("changed", second),
+        ("removed", third),
+        ("added", f"virtual-server {lab.address}:81 TCP"),
+        ("added", f"real-server 10.9.0.21:81 of {lab.address}:81 TCP"),
+    }
+    (weight,) = [each["fields"] for each in config["changes"] if each["what"] == "changed"]
+    assert weight == [{"name": "weight", "before": "1", "after": "3"}]
+    planned = [each["text"] for pool in table["pools"] for each in pool["operations"]]
+    assert sorted(planned) == changes(lab.address)
+    printed = r1.ask("config", "diff", str(file))
+    assert printed.returncode == 1, printed.stderr
+    assert "in the kernel's table, router r1: " in printed.stdout
+    assert all(each in printed.stdout for each in planned), printed.stdout
+    assert r1.namespace.run("ipvsadm", "-Sn") == saved, "to look changes nothing"
+    assert operations(r1, logged) == []
+
+    try:
+        applied = r1.ask("config", "apply", str(file), "--wait")
+        assert applied.returncode == 0, applied.stdout + applied.stderr
+        eventually(lambda: holds_all(r1, lab.address), "the file is applied", within=60)
+        eventually(lambda: done(r1, lab.address, logged) == changes(lab.address), "all is logged", within=30)
+        eventually(
+            lambda: r1.ask("config", "diff", str(file)).returncode == 0,
+            "nothing differs",
+            within=30,
+            every=0.5,
+        )
+        config, table = differs(r1, file, status=0)
+        assert (config["changes"], table["pools"]) == ([], [])
+        assert [each["what"] for each in differs(r1, r1.configuration, status=1)[0]["changes"]]
+    finally:
+        back = r1.ask("config", "apply", str(r1.configuration), "--wait")
+    assert back.returncode == 0, back.stdout + back.stderr
+    lab.settled("r1")
+
+
+def differs(router: Vipbus, file: Path, *, status: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ask for the difference that a file makes: to the configuration, and to the kernel's table."""
+    said = router.ask("config", "diff", str(file), "--json")
+    assert said.returncode == status, said.stdout + said.stderr
+    (answer,) = json.loads(said.stdout)
+    return answer["config"], answer["table"]
+
+
+def changes(address: str) -> list[str]:
+    """Give the operations that make the table another's."""
+    return sorted(
+        (
+            f"add destination {NEW} to TCP {address}:80 weight 0",
+            f"edit destination {S2} of TCP {address}:80 weight 3 DR",
+            f"edit destination {S3} of TCP {address}:80 weight 0 DR",
+            f"add service TCP {address}:81 scheduler wlc persistent 300",
+            f"add destination 10.9.0.21:81 to TCP {address}:81 weight 5",
+        )
+    )
+
+
+def holds_all(router: Vipbus, address: str) -> bool:
+    """Say whether the table is another's; s3 may still be there with its last connections."""
+    return {service.address: service.destinations | {S3: 0} for service in router.table().values()} == {
+        f"{address}:80": {S1: 1, S2: 3, NEW: 0, S3: 0},
+        f"{address}:81": {"10.9.0.21:81": 5, S3: 0},
+    }
+
+
+def done(router: Vipbus, address: str, after: int) -> list[str]:
+    """Give what was logged since so many lines, but for s3's end, whenever that comes."""
+    drained = f"delete destination {S3} from TCP {address}:80"
+    return sorted(each for each in operations(router, after) if each != drained)
 
 
 def another(configuration: str, address: str) -> str:
