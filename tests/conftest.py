@@ -14,6 +14,24 @@ _AGAIN_OF = 300
 """Three tests of a run, or one in 300, may need a second try; more are a defect, of vipbus or of tests."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run of the leak tests be as long as one likes."""
+    parser.addoption(
+        "--rounds",
+        type=int,
+        default=1000,
+        help="rounds of each kind of check, a multiple of 20 (%(default)s)",
+    )
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """Say how many rounds show that nothing is left behind."""
+    number: int = request.config.getoption("--rounds")
+    assert number % 20 == 0, "--rounds: a multiple of 20, so that each check has as many as the others"
+    return number
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which too many tests passed at the second try only."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,7 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.net_rounds import rounds
+from tests.support.leaks import leave_nothing
 from tests.support.net_servers import Connection, exim, tcp_server
 from tests.support.web_attempts import Tried
 from tests.support.web_certificates import NAME, Certificates
@@ -30,8 +31,6 @@ SLACK = 2.0
 """Seconds that a busy machine may take longer."""
 CLOSED = 9
 """A port where nobody listens, out of the range that the kernel takes for us."""
-TURNS = 257
-"""Of 39 checks."""
 TIMED_OUT = f"down timed out after {SHORT:g} s"
 
 
@@ -411,31 +410,62 @@ def test_no_octets_are_our_fault(lines: list[bytes]) -> None:
             assert tried.took < SLACK
 
 
-@pytest.mark.timeout(300)
-def test_ten_thousand_rounds_leave_nothing_behind(mta: tuple[int, int], files: Certificates) -> None:
+def half_closing(client: Connection) -> None:
+    client.socket.shutdown(socket.SHUT_WR)
+    client.rest()
+
+
+HURRIED = 0.02
+"""Seconds for attempts that run out of time, thousands of them."""
+
+
+@pytest.mark.leaks
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+def test_thousands_of_rounds_leave_nothing_behind(
+    mta: tuple[int, int], files: Certificates, rounds: int, security: str
+) -> None:
     tls = Tls(ca_file=str(files.ca))
     with contextlib.ExitStack() as held:
 
-        def serving(*lines: Line) -> int:
-            return held.enter_context(tcp_server(script(*lines)))
+        def by(*lines: Line, timeout: float = 60.0) -> SmtpCheck:
+            return check(held.enter_context(tcp_server(script(*lines))), security, tls, timeout=timeout)
 
-        good, silent = serving(READY, HI, DONE), serving(QUIET)
-        checks = [
-            *[check(good, timeout=30.0)] * 29,
-            check(mta[0], "starttls", tls, timeout=30.0),
-            check(mta[1], "tls", tls, timeout=30.0),
-            check(mta[1], "tls", timeout=30.0),
-            check(CLOSED, timeout=30.0),
-            check(silent, timeout=0.01),
-            check(silent, "tls", tls, timeout=0.01),
-            check(serving(READY, OFFER, b"220 go", QUIET), "starttls", tls, timeout=0.05),
-            check(serving(READY, OFFER, b"220 go", closing), "starttls", tls, timeout=30.0),
-            check(serving(READY, resetting), timeout=30.0),
-            check(serving(READY, endless_lines), timeout=30.0),
-        ]
-        assert len(checks) * TURNS >= 10_000
-        outcomes = rounds(checks, len(checks) * TURNS, at_once=20)
-    assert outcomes["ok"] == 31 * TURNS
-    assert (
-        outcomes["connection refused"] == outcomes[f"{UNKNOWN[5:]} (trustme v{trustme.__version__})"] == TURNS
-    )
+        def at(port: int, trusted: Tls = tls) -> SmtpCheck:
+            return check(port, security, trusted, timeout=60.0)
+
+        if security == "none":
+            good = [at(mta[0]), by(by_octets(READY), HI, DONE), *[by(READY, HI, DONE)] * 8]
+            bad = [at(CLOSED), by(QUIET, timeout=HURRIED), by(READY, QUIET, timeout=HURRIED), by(closing)]
+            bad += [by(resetting), by(READY, resetting), by(READY, half_closing), by(READY, endless_lines)]
+            bad += [by(endless_line), by(b"HTTP/1.1 400 Bad Request")]
+        elif security == "starttls":
+            good = [at(mta[0])] * 4
+            expired = held.enter_context(aiosmtpd(starttls=files.expired))
+            bad = [
+                at(CLOSED),
+                at(expired),
+                *[at(mta[0], Tls())] * 2,
+                by(QUIET, timeout=HURRIED),
+                by(resetting),
+            ]
+            bad += [by(READY, OFFER, QUIET, timeout=HURRIED), by(READY, OFFER, b"454 not now"), by(READY, HI)]
+            bad += [by(READY, OFFER, b"220 go", QUIET, timeout=HURRIED), by(READY, half_closing)]
+            bad += [by(READY, OFFER, closing), by(READY, OFFER, b"220 go", closing)]
+            bad += [by(READY, OFFER, b"220 go", b"250 in the clear"), by(READY, OFFER, b"220 go", resetting)]
+            bad += [by(READY, OFFER, b"220 go", endless_lines)]
+        else:
+            good = [at(mta[1])] * 4
+            expired = held.enter_context(aiosmtpd(tls=files.expired))
+            bad = [at(CLOSED), at(expired), at(mta[1], Tls()), by(half_closing), by(READY), by(endless_line)]
+            bad += [by(QUIET, timeout=HURRIED), by(hanging_up), by(resetting), at(mta[0])]
+            bad += [
+                by(lambda client: client.for_ever(b"\x16\x03\x03\x40\x00" + b"\0" * 0x4000), timeout=HURRIED)
+            ]
+            bad += [at(expired), by(hanging_up), by(resetting), by(QUIET, timeout=HURRIED), at(CLOSED)]
+        assert len(good + bad) == 20
+        outcomes = leave_nothing(good + bad, rounds)
+    assert outcomes["ok"] == rounds * len(good) / 20
+    assert outcomes["connection refused"] == rounds * bad.count(at(CLOSED)) / 20
+    untrusted = f"{UNKNOWN[5:]} (trustme v{trustme.__version__})"
+    assert outcomes[untrusted] == rounds * (bad.count(at(mta[0], Tls())) + bad.count(at(mta[1], Tls()))) / 20

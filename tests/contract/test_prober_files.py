@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from health_prober.attempt import Passed, Steps
 from health_prober.check import Event, Failed, Succeeded, Unproven
-from health_prober.kinds import file as kind
 from health_prober.trying import tried
+from tests.support.leaks import leave_nothing
 from tests.support.vrrp import needs_root
 from tests.support.waiting import eventually
 from vipbus.contracts import FileCheck
@@ -146,24 +147,23 @@ def test_a_file_that_someone_has_a_lease_on_is_not_waited_for(tmp_path: Path) ->
 
 
 @pytest.fixture
-def hung(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+def hung(tmp_path: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """A directory on a file system that never answers (a FUSE one that nobody serves)."""
     if not Path("/dev/fuse").exists():
         pytest.skip("no FUSE in this kernel")
     place = tmp_path / "hung"
     place.mkdir()
-    server = os.open("/dev/fuse", os.O_RDWR)
-    options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
-    if _libc.mount(b"hung", str(place).encode(), b"fuse", 0, options.encode()) != 0:
-        os.close(server)
-        pytest.skip(f"no mount: {os.strerror(ctypes.get_errno())}")
-    yield place, server
-    _libc.umount2(str(place).encode(), _MNT_DETACH)
+    with Path("/dev/fuse").open("r+b", buffering=0) as server:
+        options = f"fd={server.fileno()},rootmode=40000,user_id=0,group_id=0"
+        if _libc.mount(b"hung", str(place).encode(), b"fuse", 0, options.encode()) != 0:
+            pytest.skip(f"no mount: {os.strerror(ctypes.get_errno())}")
+        yield place, server
+        _libc.umount2(str(place).encode(), _MNT_DETACH)
 
 
 @needs_root
 def test_a_file_system_that_hangs_holds_up_one_thread_and_nothing_else(
-    hung: tuple[Path, int], tmp_path: Path
+    hung: tuple[Path, BinaryIO], tmp_path: Path
 ) -> None:
     place, server = hung
     (tmp_path / "number").write_text("5\n")
@@ -179,7 +179,7 @@ def test_a_file_system_that_hangs_holds_up_one_thread_and_nothing_else(
             assert [event.trouble for event in events if isinstance(event, Unproven)] == [words] * 2
             assert isinstance(good, Succeeded)
         assert len(new_threads(before)) == 1
-        os.close(server)  # from here on it says that it is not connected
+        server.close()  # from here on it says that it is not connected
 
         async def over() -> Event:
             return await tried(stuck[0], Steps())
@@ -194,34 +194,33 @@ def test_a_file_system_that_hangs_holds_up_one_thread_and_nothing_else(
     eventually(lambda: not new_threads(before), "its thread ends")
 
 
-def test_rounds_without_end_leave_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "number"
+@pytest.mark.leaks
+@pytest.mark.timeout(900)
+def test_thousands_of_rounds_leave_nothing_behind(tmp_path: Path, rounds: int) -> None:
+    path, noise = tmp_path / "number", tmp_path / "noise"
+    replace(path, 0)
+    noise.write_bytes(b"\xff\0noise")
+    over = threading.Event()
 
-    async def story() -> None:
-        before = descriptors(), set(threading.enumerate())
-        for number in range(10_000):
-            if number % 3 == 0:
-                replace(path, number)
-            event = await tried(check(path), Steps())
-            assert isinstance(event, Succeeded)
-            assert event.passed.weight_added == number - number % 3
-        assert not kind._reading
-        eventually(
-            lambda: descriptors() == before[0] and not new_threads(before[1]),
-            "no descriptor and no thread is left",
-        )
+    def replacing() -> None:
+        number = 0
+        while not over.wait(0.001):
+            replace(path, number := number + 1)
 
-    asyncio.run(story())
+    writer = threading.Thread(target=replacing)
+    writer.start()
+    try:
+        checks = [*[check(path, timeout=60.0)] * 3, check(tmp_path / "none"), check(noise)]
+        outcomes = leave_nothing(checks, rounds, blames_host=True)
+    finally:
+        over.set()
+        writer.join()
+    assert (outcomes["ok"], len(outcomes)) == (rounds * 4 / 5, 2)
 
 
 def new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
     """List the threads that began since; one of an earlier test may end at any time."""
     return set(threading.enumerate()) - before
-
-
-def descriptors() -> int:
-    """Count this process's open descriptors."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def replace(path: Path, number: int) -> None:

@@ -19,6 +19,7 @@ from health_prober.attempt import PASSED, Passed, Steps
 from health_prober.check import Event, Failed, Succeeded, Unproven
 from health_prober.programs import DIED, let_go, programs
 from health_prober.trying import tried
+from tests.support.leaks import leave_nothing
 from tests.support.side import running, script
 from tests.support.vrrp import needs_root
 from tests.support.waiting import eventually, eventually_async
@@ -28,11 +29,6 @@ from vipbus.runtime.privileges import Capability, before_exec
 pytestmark = needs_root
 
 _NOBODY = 65534
-_ROUNDS = 10_000
-_ROUNDS_WITHIN = 20.0
-"""Seconds; as many rounds as fit: each is a process, and mostly there are some thousand."""
-_AT_A_TIME = 5
-"""Of each of three."""
 
 
 @pytest.fixture
@@ -91,11 +87,6 @@ def opened_to_all(path: str) -> None:
 def children(pid: int) -> list[int]:
     """List a process's children, those among them that wait to be reaped."""
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def descriptors(pid: int) -> int:
-    """Count a process's open descriptors."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 # ---- what they say
@@ -178,7 +169,9 @@ def test_a_program_that_others_could_change_is_not_run_by_root(place: Path) -> N
 # ---- what they are given
 
 
-def test_they_run_as_their_user_and_group_with_a_clean_environment(place: Path) -> None:
+def test_they_run_as_their_user_and_group_with_a_clean_environment(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = script(
         place / "look",
         f"exec > {place}/out",
@@ -188,7 +181,7 @@ def test_they_run_as_their_user_and_group_with_a_clean_environment(place: Path) 
         "ps -o pgid= -p $$ | xargs; echo $$",
         "echo $*",
     )
-    os.environ["VIPBUS_SECRET"] = "not for programs"
+    monkeypatch.setenv("VIPBUS_SECRET", "not for programs")
     assert isinstance(once(check(path, "a b", "c", user="nobody", group="daemon")), Succeeded)
     lines = (place / "out").read_text().splitlines()
     assert lines[:5] == ["65534", "1", "1", "/", "0022"]
@@ -252,8 +245,7 @@ def test_without_them_it_says_which_are_missing(place: Path) -> None:
 # ---- hostile ones
 
 
-def test_one_that_hangs_is_ended_with_everybody_in_its_group(place: Path) -> None:
-    mark = f"9{os.getpid()}.25"
+def test_one_that_hangs_is_ended_with_everybody_in_its_group(place: Path, mark: str) -> None:
     path = script(
         place / "hang",
         "trap '' TERM",
@@ -285,8 +277,7 @@ def test_one_that_is_asked_to_end_may_clean_up(place: Path) -> None:
     play(story)
 
 
-def test_a_check_that_is_dropped_leaves_nothing() -> None:
-    mark = f"8{os.getpid()}.25"
+def test_a_check_that_is_dropped_leaves_nothing(mark: str) -> None:
 
     async def story() -> None:
         trying = asyncio.ensure_future(tried(check("sh", "-c", f"sleep {mark} & sleep {mark}"), Steps()))
@@ -299,8 +290,7 @@ def test_a_check_that_is_dropped_leaves_nothing() -> None:
     play(story)
 
 
-def test_what_one_leaves_in_its_group_ends_with_it() -> None:
-    mark = f"7{os.getpid()}.25"
+def test_what_one_leaves_in_its_group_ends_with_it(mark: str) -> None:
 
     async def story() -> None:
         assert isinstance(await tried(check("sh", "-c", f"sleep {mark} & exit 0"), Steps()), Succeeded)
@@ -312,15 +302,19 @@ def test_what_one_leaves_in_its_group_ends_with_it() -> None:
     play(story)
 
 
-def test_daemons_of_one_are_left_alone_and_reaped(place: Path) -> None:
-    mark = f"6{os.getpid()}.25"
-    path = script(place / "daemons", f"for i in 1 2 3; do setsid sleep {mark} & done", "sleep 0.2", "exit 0")
+def test_daemons_of_one_are_left_alone_and_reaped(place: Path, mark: str) -> None:
+    path = script(
+        place / "daemons",
+        f"for i in 1 2 3; do setsid sh -c 'touch {place}/'$i'; exec sleep {mark}' & done",
+        f"until [ -e {place}/1 ] && [ -e {place}/2 ] && [ -e {place}/3 ]; do sleep 0.02; done",
+        "exit 0",
+    )
 
     async def story() -> None:
         assert isinstance(await tried(check(path), Steps()), Succeeded)
         runner = programs().pid
         assert runner is not None
-        assert len(running(f"sleep {mark}")) == 3
+        await eventually_async(lambda: len(running(f"sleep {mark}")) == 3, "they live on")
         for pid in running(f"sleep {mark}"):
             os.kill(pid, signal.SIGKILL)
         await eventually_async(lambda: children(runner) == [], "all of them are reaped")
@@ -347,8 +341,7 @@ def test_one_that_never_ends_is_over_on_time(command: str) -> None:
 # ---- lives
 
 
-def test_a_runner_that_dies_proves_nothing_and_is_started_again() -> None:
-    mark = f"5{os.getpid()}.25"
+def test_a_runner_that_dies_proves_nothing_and_is_started_again(mark: str) -> None:
 
     async def story() -> None:
         trying = asyncio.ensure_future(tried(check("sleep", mark), Steps()))
@@ -381,8 +374,7 @@ asyncio.run(tried(ScriptCheck(address="10.9.0.21", port=80, timeout=60.0, progra
 """
 
 
-def test_a_killed_prober_takes_its_scripts_along() -> None:
-    mark = f"4{os.getpid()}.25"
+def test_a_killed_prober_takes_its_scripts_along(mark: str) -> None:
     prober = subprocess.Popen(
         [sys.executable, "-c", _KILLED, mark],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -395,30 +387,23 @@ def test_a_killed_prober_takes_its_scripts_along() -> None:
     eventually(lambda: not running(f"sleep {mark}"), "they are gone")
 
 
-def test_rounds_without_end_leave_nothing() -> None:
-    async def story() -> None:
-        assert isinstance(await tried(check("/bin/true"), Steps()), Succeeded)
-        runner = programs().pid
-        assert runner is not None
-        before = [descriptors(pid) for pid in (os.getpid(), runner)]
-        tasks = len(asyncio.all_tasks())
-        done, end = 0, time.monotonic() + _ROUNDS_WITHIN
-        while done < _ROUNDS and time.monotonic() < end:
-            one = [check("/bin/true"), check("sh", "-c", "exit 3"), check("sleep", "9", timeout=0.001)]
-            events = await asyncio.gather(*(tried(each, Steps()) for each in one * _AT_A_TIME))
-            assert [type(event) for event in events] == [Succeeded, Failed, Failed] * _AT_A_TIME
-            done += len(events)
-        assert done >= 100
-        print(f"{done} rounds in {time.monotonic() - end + _ROUNDS_WITHIN:.0f} s")
-        assert programs().pid == runner
-        await eventually_async(lambda: children(runner) == [], "all of them are reaped")
-        await eventually_async(
-            lambda: [descriptors(pid) for pid in (os.getpid(), runner)] == before,
-            "no descriptor is left",
-        )
-        assert len(asyncio.all_tasks()) == tasks
-
-    play(story)
+@pytest.mark.leaks
+@pytest.mark.timeout(900)
+def test_thousands_of_rounds_leave_nothing_behind(rounds: int) -> None:
+    checks = [
+        *[check("/bin/true", timeout=60.0)] * 4,
+        *[check("sh", "-c", "exit 3", timeout=60.0)] * 2,
+        check("sh", "-c", "kill -SEGV $$", timeout=60.0),
+        check("sh", "-c", "sleep 9 & exit 0", timeout=60.0),
+        *[check("sleep", "9", timeout=0.001)] * 2,
+    ]
+    outcomes = leave_nothing(checks, rounds, at_once=15)
+    assert outcomes == {
+        "ok": rounds / 2,
+        "script exit 3": rounds / 5,
+        "script killed by SIGSEGV": rounds / 10,
+        "timed out after 0.001 s (running the script)": rounds / 5,
+    }
 
 
 def test_a_loop_that_is_let_go_has_no_runner_left() -> None:
