@@ -66,8 +66,7 @@ test-contract: packages $(VENV)/.installed ## Against a real nats-server, real k
 
 .PHONY: test-leaks
 test-leaks: packages $(VENV)/.installed ## 10,000 rounds of each kind of check leave nothing: make test-leaks ROUNDS=100000
-	$(BIN)/pytest -n 2 --dist worksteal -rP -m leaks --rounds $(or $(ROUNDS),10000) \
-	    tests/contract tests/unit/health_prober
+	$(BIN)/pytest -v -s -m leaks --rounds $(or $(ROUNDS),10000) tests/contract tests/unit/health_prober
 
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)

@@ -5,8 +5,8 @@ keepalived dumps what it read (``-d``) only where the kernel has IPVS; what it t
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,7 +214,7 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     """Give what keepalived dumps of each real server's checkers, a text each."""
     path = tmp_path_factory.mktemp("keepalived") / "x.conf"
     path.write_text(HEAD + "".join(whole(number, case) for number, case in enumerate(CASES.values(), 1)))
-    space = Namespace(f"chk{os.getpid()}")
+    space = Namespace(f"chk{secrets.token_hex(4)}")
     space.open(sysctl={"ipv6.conf.all.disable_ipv6": 0})
     try:
         log = path.with_name("log")

@@ -416,7 +416,7 @@ def test_thousands_of_rounds_by_tcp_leave_nothing_behind(port: int, rounds: int)
             by(resetting),
             by(half_closing),
             by(lambda client: client.say(b"")),
-            by(lambda client: client.for_ever(b"\0\0")),
+            by(lambda client: client.for_ever(b"\0\0"), timeout=HURRIED),
             by(lambda client: client.say(b"\xff\xff" + b"garbage" * 10_000)),
         ]
         outcomes = leave_nothing(checks, rounds)

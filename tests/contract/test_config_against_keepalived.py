@@ -5,8 +5,8 @@ keepalived dumps its whole configuration at the start (``-d``) into its log.
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +120,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dump(file: Path) -> Iterator[str]:
     """Run keepalived over the file in a namespace of its own until it has dumped what it read."""
-    space = Namespace(f"cfg{os.getpid()}")
+    space = Namespace(f"cfg{secrets.token_hex(4)}")
     space.open(sysctl={"ipv6.conf.all.disable_ipv6": 0})
     try:
         for name in ("eth0", "eth1"):

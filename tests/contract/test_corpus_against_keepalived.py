@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +38,7 @@ _SAYS = {
 
 @pytest.fixture(scope="module")
 def space() -> Iterator[Namespace]:
-    found = Namespace(f"corpus{os.getpid()}")
+    found = Namespace(f"corpus{secrets.token_hex(4)}")
     found.open()
     try:
         for number, name in enumerate(_INTERFACES):

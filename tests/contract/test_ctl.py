@@ -55,9 +55,11 @@ def vipbus(
 async def connected(server: NatsServer, source: str = "test") -> AsyncIterator[Bus]:
     bus = Bus(BusAddress(url=server.url), source=source)
     bus.start()
-    await bus.usable(10)
-    yield bus
-    await bus.close()
+    try:
+        await bus.usable(30)
+        yield bus
+    finally:
+        await bus.close()
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

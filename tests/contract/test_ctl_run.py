@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 
 from ctl.report import Report
 from ctl.supervisor_file import process_runs, read
+from tests.lab.namespace import Namespace
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(
@@ -65,7 +67,7 @@ class Router:
     """One router in its namespace."""
 
     def __init__(self, directory: Path) -> None:
-        self.namespace = f"vbt{os.getpid()}"
+        self.namespace = f"vbt{secrets.token_hex(4)}"
         self.state_dir = directory / "state"
         self.file = directory / "lb.conf"
         self.file.write_text(CONFIG)
@@ -124,11 +126,13 @@ class Router:
         return "10.9.0.1/24" in shown.stdout
 
     def close(self) -> None:
-        for process in reversed(self.processes):
-            if process.poll() is None:
-                process.terminate()
-                process.wait(30)
-        subprocess.run(["ip", "netns", "delete", self.namespace], check=True)
+        try:
+            for process in reversed(self.processes):
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait(30)
+        finally:
+            Namespace(self.namespace).close()
 
 
 @pytest.fixture

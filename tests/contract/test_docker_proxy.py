@@ -33,10 +33,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
 def proxy(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("proxy") / "docker.sock"
     process = subprocess.Popen([sys.executable, str(PROGRAM), str(path), str(engine.socket)])
-    eventually(path.exists, "the proxy listens")
-    yield path
-    process.terminate()
-    assert process.wait(10) == 0
+    try:
+        eventually(path.exists, "the proxy listens")
+        yield path
+    finally:
+        process.terminate()
+        status = process.wait(30)
+    assert status == 0
 
 
 def test_all_that_config_service_reads_passes(engine: DockerEngine, proxy: Path) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
@@ -46,12 +45,9 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def hang() -> Iterator[str]:
-    """A command that hangs like no other; what is left of it is ended."""
-    command = f"sleep 9{os.getpid()}.25"
-    yield f"exec {command}"
-    for pid in running(command):
-        os.kill(pid, signal.SIGKILL)
+def hang(mark: str) -> str:
+    """A command that hangs like no other."""
+    return f"exec sleep {mark}"
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ Where keepalived reads something otherwise than it is written, here it is an err
 from __future__ import annotations
 
 import contextlib
-import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,7 +186,7 @@ def wanted(path: Path) -> set[str]:
 
 @pytest.fixture
 def space() -> Iterator[Namespace]:
-    space = Namespace(f"tbl{os.getpid()}")
+    space = Namespace(f"tbl{secrets.token_hex(4)}")
     space.open(sysctl={"ipv6.conf.all.disable_ipv6": 0})
     try:
         # without a route the kernel takes no destination

@@ -63,8 +63,10 @@ async def programmer(bus: Bus, router: str, *, error: str = "") -> AsyncIterator
                 writer.set(table.key, table, trace.record("kernel write"))
 
     follow = bus.follow(ROLE, on_change=answer)
-    yield answered
-    await writer.close()
+    try:
+        yield answered
+    finally:
+        await writer.close()
 
 
 async def metric(router: Router, name: str) -> float:

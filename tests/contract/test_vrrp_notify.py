@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import stat
 import subprocess
@@ -85,7 +86,7 @@ class Keepalived:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.namespace = Namespace(f"vn{os.getpid()}")
+        self.namespace = Namespace(f"vn{secrets.token_hex(4)}")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Keepalived:
@@ -187,7 +188,7 @@ def notify_of(record: Callable[..., Program], mark: str, **changes: Any) -> Noti
     return Notify(**{**base, **changes})
 
 
-def test_the_same_lines_and_arguments_as_keepalived(tmp_path: Path) -> None:
+def test_the_same_lines_and_arguments_as_keepalived(tmp_path: Path, start_side: Callable[..., Side]) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     theirs.mkdir()
     ours.mkdir()
@@ -259,8 +260,7 @@ def test_the_same_lines_and_arguments_as_keepalived(tmp_path: Path) -> None:
     record = recorder(ours)
     notifies = {"VI_1": one(record), "VI_2": two(record), "G1": group(record)}
     ours_pipe = Pipe(ours / "fifo")
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     side.configure(configured(vrrp_notify_fifo=Fifo(path=str(ours / "fifo"))))
     ours_pipe.open()
     for name, state, priority in story:
@@ -278,7 +278,9 @@ def test_the_same_lines_and_arguments_as_keepalived(tmp_path: Path) -> None:
     pipe.close()
 
 
-def test_who_leaves_the_configuration_as_with_keepalived(tmp_path: Path) -> None:
+def test_who_leaves_the_configuration_as_with_keepalived(
+    tmp_path: Path, start_side: Callable[..., Side]
+) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     theirs.mkdir()
     ours.mkdir()
@@ -317,8 +319,7 @@ def test_who_leaves_the_configuration_as_with_keepalived(tmp_path: Path) -> None
         (theirs / "calls").rename(theirs / "first")
         keepalived.stop()
         (theirs / "first").rename(theirs / "calls")
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     side.configure(configured(vrrp_notify_fifo=Fifo(path=str(ours / "fifo"))))
     ours_pipe = Pipe(ours / "fifo")
     ours_pipe.open()
@@ -489,10 +490,11 @@ def reader(directory: Path) -> str:
     )
 
 
-def test_its_program_is_started_again_and_hears_the_last_word(tmp_path: Path) -> None:
+def test_its_program_is_started_again_and_hears_the_last_word(
+    tmp_path: Path, start_side: Callable[..., Side]
+) -> None:
     tmp_path.chmod(0o755)
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     path = tmp_path / "fifo"
     config = Fifo(path=str(path), script=Program(arguments=(reader(tmp_path), "x"), user="root"))
     side.configure(configured(vrrp_notify_fifo=config))
@@ -518,24 +520,23 @@ def test_the_pipe_belongs_to_whoever_reads_it(bench: Bench, notifier: Notifier, 
 # ---- the end
 
 
-def test_the_last_word_is_told_before_the_end(tmp_path: Path) -> None:
+def test_the_last_word_is_told_before_the_end(tmp_path: Path, start_side: Callable[..., Side]) -> None:
     record = recorder(tmp_path)
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     side.configure(configured())
     for name in ("A", "B"):
         side.tell(told(0, Notify(any=record()), name, state="STOP"))
     began = time.monotonic()
-    side.finish(5.0)
-    assert time.monotonic() - began < 4.5
+    side.finish(60.0)
+    assert time.monotonic() - began < 50
     assert sorted(calls(tmp_path)) == [" <INSTANCE> <A> <STOP> <0>", " <INSTANCE> <B> <STOP> <0>"]
 
 
-def test_one_that_hangs_does_not_keep_the_last_word_back(tmp_path: Path) -> None:
-    mark = f"3{os.getpid()}.5"
+def test_one_that_hangs_does_not_keep_the_last_word_back(
+    tmp_path: Path, mark: str, start_side: Callable[..., Side]
+) -> None:
     record = recorder(tmp_path)
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     side.configure(configured())
     notify = Notify(master=Program(arguments=("sleep", mark)), any=record())
     side.tell(told(0, notify))
@@ -549,15 +550,13 @@ def test_one_that_hangs_does_not_keep_the_last_word_back(tmp_path: Path) -> None
     # its end is not waited for, nor is it cut short: keepalived leaves it alone too
     eventually(lambda: calls(tmp_path)[-1:] == [" <INSTANCE> <VI_1> <STOP> <0>"], "the last word is told")
     assert running(mark)
-    for pid in running(mark):
-        os.kill(pid, signal.SIGKILL)
 
 
-def test_everything_is_started_before_the_end(tmp_path: Path) -> None:
-    mark = f"2{os.getpid()}.5"
+def test_everything_is_started_before_the_end(
+    tmp_path: Path, mark: str, start_side: Callable[..., Side]
+) -> None:
     record = recorder(tmp_path)
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     side.configure(configured())
     notify = Notify(backup=Program(arguments=("sleep", mark)), any=record())
     for number in range(100):
@@ -566,13 +565,10 @@ def test_everything_is_started_before_the_end(tmp_path: Path) -> None:
     side.finish(1.0)
     assert time.monotonic() - began < 10
     eventually(lambda: len(calls(tmp_path)) == 100, "every change is told of", within=30)
-    for pid in running(mark):
-        os.kill(pid, signal.SIGKILL)
 
 
-def test_an_end_with_nothing_to_tell_is_quick() -> None:
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+def test_an_end_with_nothing_to_tell_is_quick(start_side: Callable[..., Side]) -> None:
+    side = start_side()
     began = time.monotonic()
     side.finish(10.0)
     assert time.monotonic() - began < 5
@@ -655,14 +651,15 @@ def test_what_is_refused_for_good_does_not_hold_the_next_up(
     assert "mail" not in bench.problems
 
 
-def test_a_server_that_hangs_holds_nobody_else_up(tmp_path: Path, server: MailServer) -> None:
+def test_a_server_that_hangs_holds_nobody_else_up(
+    tmp_path: Path, server: MailServer, start_side: Callable[..., Side]
+) -> None:
     def hang(_: str) -> None:
         time.sleep(30)
 
     server.answer = hang
     record = recorder(tmp_path)
-    side = Side(router="r", seen=print, problem=print)
-    side.start()
+    side = start_side()
     side.configure(
         VrrpConfiguration(router="r", settings=mail_to(server, timeout=20)),
     )

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,8 @@ def test_flapping_within_rise_and_fall_is_not_told(bench: Bench, tmp_path: Path)
 
 
 def test_one_that_hangs_counts_as_failed_at_its_time_and_never_runs_twice(
-    bench: Bench, tmp_path: Path
+    bench: Bench, tmp_path: Path, mark: str
 ) -> None:
-    mark = f"4{os.getpid()}.5"
     path = script(tmp_path / "s", "trap '' TERM", f"sleep {mark} & sleep {mark} & sleep {mark}")
     before = metrics.SCRIPTS_OVERLAPPED.value(script="hangs")
     watch = scripts(bench)
@@ -552,7 +551,7 @@ def test_a_fork_told_of_late_takes_nothing_back(
 def test_in_a_network_namespace_processes_are_looked_for(
     bench: Bench, program: OwnProgram, caplog: pytest.LogCaptureFixture
 ) -> None:
-    namespace = Namespace(f"vt{os.getpid()}")
+    namespace = Namespace(f"vt{secrets.token_hex(4)}")
     namespace.open()
     watch = ProcessWatch(bench.poller, bench.alarms, seen=bench.words.append)
     try:
@@ -572,10 +571,9 @@ def test_in_a_network_namespace_processes_are_looked_for(
 # ---- the thread
 
 
-def test_only_what_an_instance_tracks_is_watched(tmp_path: Path) -> None:
+def test_only_what_an_instance_tracks_is_watched(tmp_path: Path, start_side: Callable[..., Side]) -> None:
     words: list[SourceSeen] = []
-    side = Side(router="r", seen=words.append, problem=lambda *_: None)
-    side.start()
+    side = start_side(seen=words.append, problem=lambda *_: None)
     tracks = tuple(Track(kind=kind, name="one") for kind in ("script", "file", "process"))
 
     def configuration(*tracked: Track) -> VrrpConfiguration:
@@ -606,7 +604,7 @@ def test_only_what_an_instance_tracks_is_watched(tmp_path: Path) -> None:
     side.finish()
 
 
-def test_a_fault_of_our_own_is_told_and_work_goes_on(tmp_path: Path) -> None:
+def test_a_fault_of_our_own_is_told_and_work_goes_on(tmp_path: Path, start_side: Callable[..., Side]) -> None:
     words: list[SourceSeen] = []
     problems: list[str] = []
     (tmp_path / "f").write_text("1")
@@ -617,8 +615,7 @@ def test_a_fault_of_our_own_is_told_and_work_goes_on(tmp_path: Path) -> None:
             raise RuntimeError("for once")
         words.append(word)
 
-    side = Side(router="r", seen=seen, problem=lambda name, text: problems.append(f"{name}: {text}"))
-    side.start()
+    side = start_side(seen=seen, problem=lambda name, text: problems.append(f"{name}: {text}"))
     side.configure(
         VrrpConfiguration(
             router="r",

@@ -34,7 +34,14 @@ class Namespace:
     def open(self, *, sysctl: Mapping[str, int] | None = None) -> None:
         """Make it, with loopback up and IPv6 silent."""
         command("ip", "netns", "add", self.name)
-        settings = {"ipv6.conf.all.disable_ipv6": 1, "ipv4.conf.all.rp_filter": 0, **(sysctl or {})}
+        try:
+            self._prepare(sysctl or {})
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, sysctl: Mapping[str, int]) -> None:
+        settings = {"ipv6.conf.all.disable_ipv6": 1, "ipv4.conf.all.rp_filter": 0, **sysctl}
         writes = [f"echo {value} > /proc/sys/net/{key.replace('.', '/')}" for key, value in settings.items()]
         self.run("sh", "-ec", "\n".join(writes))
         self.ip("link", "set", "lo", "up")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import secrets
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -98,7 +98,7 @@ class Meddled:
 
 @pytest.fixture(scope="module")
 def meddled() -> Iterator[Meddled]:
-    namespace = Namespace(f"faults{os.getpid():x}")
+    namespace = Namespace(f"faults{secrets.token_hex(4)}")
     namespace.open()
     kernel = Meddled(namespace)
     yield kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -192,5 +193,5 @@ class Networks:
 @contextlib.contextmanager
 def networks(directory: Path, prefix: str, lans: int = 1) -> Iterator[Networks]:
     """Open bridges."""
-    with Networks(directory, f"ix{os.getpid()}{prefix}", lans) as made:
+    with Networks(directory, f"ix{secrets.token_hex(4)}{prefix}", lans) as made:
         yield made

@@ -48,7 +48,11 @@ class NatsServer:
             self._process = subprocess.Popen(
                 [nats_server_binary(), "-c", str(self._config)], stdout=output, stderr=output
             )
-        eventually(self._accepts, "nats-server accepts connections")
+        try:
+            eventually(self._accepts, "nats-server accepts connections")
+        except BaseException:
+            self.kill()
+            raise
 
     def _accepts(self) -> bool:
         with socket.socket() as probe:

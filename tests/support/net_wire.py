@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
+import secrets
 from typing import Final
 
 from tests.lab.namespace import Namespace
 from tests.support.waiting import eventually
 
-_numbers = itertools.count()
 _SETTINGS: Final = {
     "ipv6.conf.all.disable_ipv6": 0,
     "ipv6.conf.default.disable_ipv6": 0,
@@ -94,7 +92,7 @@ class Wire:
     """What is said of a packet to where."""
 
     def __init__(self) -> None:
-        prefix = f"cn{os.getpid()}-{next(_numbers)}"
+        prefix = f"cn{secrets.token_hex(4)}"
         self.here = Namespace(f"{prefix}h")
         self.router = Namespace(f"{prefix}r")
 

@@ -39,7 +39,7 @@ class Bench:
         if not text:
             del self.problems[name]
 
-    def until(self, condition: Callable[[], object], what: str, *, within: float = 10.0) -> float:
+    def until(self, condition: Callable[[], object], what: str, *, within: float = 30.0) -> float:
         """Work until a condition holds; return the seconds it took, fail with ``what`` when it never does."""
         started = time.monotonic()
         while not condition():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -258,7 +259,7 @@ class Network:
     def __init__(self, directory: Path, label: str = "") -> None:
         """``label`` tells several networks of one process apart."""
         self.directory = directory
-        self.prefix = f"vr{os.getpid()}{label}"
+        self.prefix = f"vr{secrets.token_hex(4)}{label}"
         self.switch = Switch(f"{self.prefix}sw")
         self.routers: list[Router] = []
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +20,12 @@ from vrrp_agent.objects import Objects
 from vrrp_agent.virtual_mac import VirtualMacs
 from vrrp_agent.worker import Worker
 
-_numbers = itertools.count()
-
 
 class Host:
     """A namespace with the agent's view of it and its hands in it."""
 
     def __init__(self, name: str) -> None:
-        self.namespace = Namespace(f"vk{os.getpid()}-{next(_numbers)}{name}")
+        self.namespace = Namespace(f"vk{secrets.token_hex(4)}{name}")
         self.namespace.open(sysctl={"ipv6.conf.all.disable_ipv6": 0, "ipv4.ip_forward": 0})
         writing.load()
         with self.namespace.entered():
@@ -109,7 +106,7 @@ class Lan:
     """A switch and hosts whose eth0 is plugged into it."""
 
     def __init__(self) -> None:
-        self.switch = Switch(f"vk{os.getpid()}-{next(_numbers)}sw")
+        self.switch = Switch(f"vk{secrets.token_hex(4)}sw")
         self.hosts: list[Host] = []
 
     def __enter__(self) -> Lan:

@@ -1,4 +1,7 @@
-"""Wait for a condition instead of for time: every wait names what it waits for."""
+"""Wait for a condition instead of for time: every wait names what it waits for.
+
+How long is only to say that it will never come: many times what a busy machine takes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 
 
 def eventually(
-    condition: Callable[[], object], what: str, *, within: float = 10.0, every: float = 0.02
+    condition: Callable[[], object], what: str, *, within: float = 30.0, every: float = 0.02
 ) -> float:
     """Wait until a condition holds; return the seconds it took, fail with ``what`` when it never does."""
     started = time.monotonic()
@@ -18,7 +21,7 @@ def eventually(
     return time.monotonic() - started
 
 
-async def eventually_async(condition: Callable[[], object], what: str, *, within: float = 10.0) -> float:
+async def eventually_async(condition: Callable[[], object], what: str, *, within: float = 30.0) -> float:
     """As `eventually`, inside an event loop."""
     started = time.monotonic()
     while not condition():

@@ -81,7 +81,11 @@ class Nginx:
         self._process = subprocess.Popen(
             ["nginx", "-p", str(self._directory), "-c", str(config), "-e", str(self._directory / "error.log")]
         )
-        eventually(lambda: answers(self.plain), "nginx listens")
+        try:
+            eventually(lambda: answers(self.plain), "nginx listens")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

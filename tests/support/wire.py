@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,7 +151,7 @@ class Link:
     """A switch and its nodes; a context that leaves nothing behind."""
 
     def __init__(self, directory: Path) -> None:
-        self.switch = Switch(f"vw{os.getpid()}sw")
+        self.switch = Switch(f"vw{secrets.token_hex(4)}sw")
         self.nodes: list[Node] = []
         self._directory = directory
 

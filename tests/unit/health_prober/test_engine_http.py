@@ -129,7 +129,7 @@ def test_a_slow_server_is_down_on_time(talk: Callable[[socket.socket], None], wh
         check = http(server.port, timeout=0.3)
         assert run.verdict(check) == ("down", f"timed out after 0.3 s ({what})")
         outcome = run.outcomes[0]
-        assert 0.3e9 <= outcome.decided_ns - outcome.began_ns < 1.0e9
+        assert 0.3e9 <= outcome.decided_ns - outcome.began_ns < 3e9
 
 
 def test_a_server_that_reads_nothing_is_down_on_time() -> None:

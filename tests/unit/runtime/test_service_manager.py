@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,9 +60,10 @@ def test_a_state_is_one_line_of_bounded_length(heard: socket.socket) -> None:
 
 
 def test_the_abstract_namespace_is_known() -> None:
+    name = secrets.token_hex(4)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(f"\0vipbus-test-{os.getpid()}")
-        ServiceManager({"NOTIFY_SOCKET": f"@vipbus-test-{os.getpid()}"}).ready()
+        manager.bind(f"\0vipbus-test-{name}")
+        ServiceManager({"NOTIFY_SOCKET": f"@vipbus-test-{name}"}).ready()
         assert manager.recv(100) == b"READY=1"
 
 
