@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Their daemons are not started at the installation (policy-rc.d, invoke-rc.d(8)); the tests start their own.
 PACKAGES := busybox-static dnsmasq-base exim4-daemon-light fish gcc haproxy iproute2 iptables iputils-ping ipvsadm \
             keepalived kmod knot libc6-dev linux-libc-dev man-db mandoc nftables nginx-light openssl procps systemd \
-            tcpdump tshark zsh
+            tcpdump tshark wrk zsh
 
 # Real networks on a machine that is not ours alone: what fails is tried once more, and said (docs/decisions.md, 50)
 AGAIN := --reruns 1 --reruns-delay 1

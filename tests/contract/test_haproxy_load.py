@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.contract.test_haproxy_programmer import publish, read, verdict
 from tests.support.nats import NatsServer
-from tests.support.proxy import Programmer, Server, answers, haproxy
+from tests.support.proxy import Programmer, answers, haproxy
+from tests.support.proxy_nginx import nginx
 from tests.support.waiting import eventually
+from tests.support.wrk import Wrk
 
 RELOADS = 10
 
@@ -32,50 +31,38 @@ def programmer(nats_server: NatsServer) -> Iterator[Programmer]:
     shutil.rmtree(made.directory)
 
 
-class Load:
-    """Clients without a rest, in a process of their own."""
-
-    def __init__(self, port: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.proxy_load", str(port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-
-    def end(self) -> dict[str, Any]:
-        """Stop; what was counted."""
-        said, _ = self._process.communicate(timeout=30)
-        counts: dict[str, Any] = json.loads(said)
-        return counts
+@pytest.fixture
+def ports() -> Iterator[list[int]]:
+    with nginx(4) as made:
+        yield made
 
 
 def test_ten_reloads_under_load_and_half_the_pool_is_down(
-    programmer: Programmer, nats_server: NatsServer
+    programmer: Programmer, nats_server: NatsServer, ports: list[int]
 ) -> None:
-    servers = [Server() for _ in range(4)]
-    ports = [each.port for each in servers]
-    serving = {str(ports[2]), str(ports[3])}
+    down, serving = ports[:2], {str(each) for each in ports[2:]}
     publish(nats_server, programmer, ports)
-    for port in ports[:2]:
+    for port in down:
         verdict(nats_server, port, "down")
     eventually(lambda: answers(programmer.port, 20) == serving, "half of them serve", within=20)
-    load = Load(programmer.port)
-    for number in range(RELOADS):
-        before = programmer.log.count("HAProxy reloaded")
-        publish(nats_server, programmer, ports, retries=4 + number)
-        eventually(
-            lambda before=before: programmer.log.count("HAProxy reloaded") > before, "a reload", within=30
-        )
-    counts = load.end()
-    for each in servers:
-        each.close()
-    assert counts["kept"] > 100
-    assert counts["new"] > 100
-    assert (counts["failed_kept"], counts["failed_new"], counts["wrong"]) == (0, 0, 0)
-    assert set(counts["bodies"]) == serving
+    with ExitStack() as stack:
+        loads = {keep: Wrk(programmer.port, serving, keep=keep) for keep in (True, False)}
+        for load in loads.values():
+            stack.callback(load.kill)
+        for number in range(RELOADS):
+            before = programmer.log.count("HAProxy reloaded")
+            publish(nats_server, programmer, ports, retries=4 + number)
+            eventually(
+                lambda before=before: programmer.log.count("HAProxy reloaded") > before,
+                "a reload",
+                within=30,
+            )
+        kept, new = loads[True].end(), loads[False].end()
     assert programmer.log.count("HAProxy reloaded") == RELOADS
+    for found in (kept, new):
+        assert found.requests > 1000
+        assert found.failed == 0, found
+        assert set(found.bodies) == serving
     said = read(nats_server)
     assert said is not None
-    assert {each.port: each.state for each in said.members if each.port in ports[:2]} == dict.fromkeys(
-        ports[:2], "down"
-    )
+    assert {each.port for each in said.members if each.state == "down"} == set(down)
