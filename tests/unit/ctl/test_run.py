@@ -112,7 +112,9 @@ def test_a_crash_loop_backs_off_and_the_others_run_on(router: Make) -> None:
     run.tell("health-prober", "ends", "1")
     run.start()
     eventually(
-        lambda: "it keeps ending soon after its start; next try in 0.4 s" in run.said(), "it backs off"
+        lambda: "it keeps ending soon after its start; next try in 0.4 s" in run.said(),
+        "it backs off",
+        within=60,  # six starts of a process
     )
     eventually(
         lambda: child(run, "health-prober").problem.startswith("exit status 1"),

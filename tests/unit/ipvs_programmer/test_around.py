@@ -93,8 +93,8 @@ def test_a_daemon_of_an_earlier_life_goes_and_a_foreign_one_stays(tell: Tell) ->
         w.kernel.running[MASTER] = Daemon(state=MASTER, interface="eth1").completed()
         configure(w)
         await w.settled()
-        # else the new life begins with the revision it had, where the other daemon is one too many
-        (w.state_dir / "ipvs-programmer.config.json").unlink(missing_ok=True)
+        # with the revision that it had the other daemon would be one too many, until the bus has answered
+        (w.state_dir / "ipvs-programmer.config.json").unlink()
         w.run(drift_interval=0.05)
         await w.until(lambda: running(w) == [MASTER], "what was ours went")
         await w.stop()

@@ -275,6 +275,10 @@ class World:
         """End it as SIGKILL does: nothing is tidied up."""
         if self.life is None or self._working is None:
             return
+        follows = self.life.bus._follows
+        # a kill within those milliseconds goes on with what was before, and is a story of its own
+        if not self._working.done():
+            await self.until(lambda: not any(each._saving for each in follows), "what was read is kept")
         self._working.cancel()
         await asyncio.gather(self._working, return_exceptions=True)
         await self.life.bus.close()
