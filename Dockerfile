@@ -4,6 +4,8 @@
 # pyproject.toml asks for, at the versions and hashes of requirements/. Nothing is compiled, nothing of pip is
 # left behind, and only a service that the kernel asks a privilege of starts as root.
 ARG PYTHON=python:3.13-slim
+# The official image of the version that is wanted: docker build --build-arg HAPROXY=haproxy:3.2 ...
+ARG HAPROXY=haproxy:3.2
 
 # ---- what is in every image
 
@@ -58,6 +60,25 @@ COPY shared/vipbus /opt/vipbus/vipbus
 COPY services/ipvs_programmer /opt/vipbus/ipvs_programmer
 RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/vipbus
 
+FROM build AS build-haproxy-programmer
+COPY requirements/haproxy-programmer.txt ./
+RUN pip install --no-compile -r haproxy-programmer.txt -r telemetry.txt
+COPY shared/vipbus /opt/vipbus/vipbus
+COPY services/haproxy_programmer /opt/vipbus/haproxy_programmer
+RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/vipbus
+
+# HAProxy with all that it is linked with but the C library, which both images have: they should be of the same
+# release of Debian, and a build with others ends where it is first run below.
+FROM ${HAPROXY} AS haproxy
+USER root
+RUN mkdir -p /opt/haproxy/lib \
+ && cp "$(command -v haproxy)" /opt/haproxy/haproxy \
+ && ldd /opt/haproxy/haproxy | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' \
+    | grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv)\.so' \
+    | xargs -I LIBRARY cp -L LIBRARY /opt/haproxy/lib/ \
+ && printf '#!/bin/sh\nLD_LIBRARY_PATH=/opt/haproxy/lib exec /opt/haproxy/haproxy "$@"\n' > /opt/haproxy/run \
+ && chmod 0755 /opt/haproxy/run
+
 FROM build AS build-health-prober
 COPY requirements/health-prober.txt ./
 RUN pip install --no-compile -r health-prober.txt -r telemetry.txt
@@ -87,6 +108,14 @@ ENTRYPOINT ["python", "-m", "vrrp_agent"]
 FROM privileged AS ipvs-programmer
 COPY --from=build-ipvs-programmer /opt/vipbus /opt/vipbus
 ENTRYPOINT ["python", "-m", "ipvs_programmer"]
+
+# No privilege: the port is opened by the namespace's own setting, and an address that is not there takes none.
+FROM base AS haproxy-programmer
+COPY --from=haproxy /opt/haproxy /opt/haproxy
+ENV VIPBUS_HAPROXY=/opt/haproxy/run
+RUN /opt/haproxy/run -v
+COPY --from=build-haproxy-programmer /opt/vipbus /opt/vipbus
+ENTRYPOINT ["python", "-m", "haproxy_programmer"]
 
 FROM base AS health-prober
 COPY --from=build-health-prober /opt/vipbus /opt/vipbus

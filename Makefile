@@ -154,7 +154,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 
 .PHONY: requirements
 requirements: $(VENV)/.installed ## Pin every dependency again, by hash and without addresses
-	@for extra in run vrrp-agent ipvs-programmer health-prober config-service ctl telemetry; do \
+	@for extra in run vrrp-agent ipvs-programmer haproxy-programmer health-prober config-service ctl telemetry; do \
 	    $(BIN)/uv pip compile pyproject.toml --extra $$extra $(COMPILE) -o requirements/$$extra.txt; done
 	@$(BIN)/uv pip compile pyproject.toml --extra run --group dev $(COMPILE) -o requirements/dev.txt
 COMPILE := --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q

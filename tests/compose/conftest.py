@@ -12,6 +12,15 @@ import pytest
 from tests.compose.stack import ROOT, Stack
 
 
+def require_engine() -> None:
+    """Skip where no engine answers; where one should, that is a failure."""
+    reason = _why_no_engine()
+    if reason:
+        if os.environ.get("CI") and shutil.which("dockerd"):
+            pytest.fail(f"{reason}, though one can run here")
+        pytest.skip(f"{reason}: compose.yaml is not tried")
+
+
 def _why_no_engine() -> str:
     if shutil.which("docker") is None:
         return "docker is not installed"
@@ -27,11 +36,7 @@ def _why_no_engine() -> str:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Bring the default profile up; every test finds it settled and leaves it so."""
-    reason = _why_no_engine()
-    if reason:
-        if os.environ.get("CI") and shutil.which("dockerd"):
-            pytest.fail(f"{reason}, though one can run here")
-        pytest.skip(f"{reason}: compose.yaml is not tried")
+    require_engine()
     stack = Stack(tmp_path_factory.mktemp("compose"))
     try:
         stack.compose("--profile", "command", "build", "--quiet")

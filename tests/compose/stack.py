@@ -34,7 +34,7 @@ while f"-- {sys.argv[1]}\\n" not in open("/proc/net/fib_trie").read():
     time.sleep(0.005)
 print(time.time())
 """
-_HAS_IPVS = """
+HAS_IPVS = """
 import socket, struct
 s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)  # NETLINK_GENERIC
 s.settimeout(2)
@@ -59,10 +59,10 @@ class Health:
 class Stack:
     """A project: act (`compose`, `kill`, `start`) and ask (`active`, `health`, `status`)."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "") -> None:
         self.engine = docker.from_env()
-        self.project = f"vipbus-test-{os.getpid()}"
-        self.tag = f"test-{os.getpid()}"
+        self.project = f"vipbus-test-{os.getpid()}{name}"
+        self.tag = f"test-{os.getpid()}{name}"
         self.net = self._free_net()
         self.virtual_address = f"{self.net}.1.100"
         self.gateway = f"{self.net}.2.1"
@@ -126,7 +126,7 @@ class Stack:
 
     def remove(self) -> None:
         """Leave nothing behind: containers, networks, volumes, images."""
-        self.compose("--profile", "command", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
         for image in self.engine.images.list():
             if any(tag.endswith(f":{self.tag}") for tag in image.tags):
                 self.engine.images.remove(str(image.id), force=True)
@@ -195,7 +195,7 @@ class Stack:
 
     def has_ipvs(self) -> bool:
         """Ask the kernel under the engine for IPVS, in a router's own namespace."""
-        return self.python("router-a", _HAS_IPVS) == "True"
+        return self.python("router-a", HAS_IPVS) == "True"
 
     def health(self, container: Container) -> Health:
         """Read a container's health and what the last check printed."""

@@ -20,8 +20,8 @@ from tests.compose.stack import ROOT
 from vipbus.telemetry.metrics import REGISTRY, Histogram
 
 DASHBOARDS = sorted((ROOT / "deploy" / "observability" / "grafana" / "dashboards").glob("*.json"))
-PACKAGES = ("config_service", "vrrp_agent", "ipvs_programmer", "health_prober", "ctl")
-SERVICES = ("config-service", "vrrp-agent", "ipvs-programmer", "health-prober", "ctl")
+PACKAGES = ("config_service", "vrrp_agent", "ipvs_programmer", "haproxy_programmer", "health_prober", "ctl")
+SERVICES = ("config-service", "vrrp-agent", "ipvs-programmer", "haproxy-programmer", "health-prober", "ctl")
 
 
 def _run(*command: str, **environment: str) -> str:
@@ -61,8 +61,51 @@ def test_the_observability_profile_adds_three_services() -> None:
     }
 
 
+def test_the_proxy_profile_has_haproxy_on_routers_and_behind_them() -> None:
+    assert set(_composed("proxy")["services"]) - set(_composed()["services"]) == {
+        "proxy-config-service",
+        *(f"proxy-{name}{part}" for name in "ab" for part in ("", "-vrrp-agent", "-ipvs-programmer")),
+        *(f"node-{name}{part}" for name in "ab" for part in ("", "-vrrp-agent")),
+        *(f"{kind}-{name}-haproxy-programmer" for kind in ("proxy", "node") for name in "ab"),
+        "app-1",
+        "app-2",
+        "proxy-client",
+        "tiers-client",
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "image"), [({}, "haproxy:3.2"), ({"VIPBUS_HAPROXY": "haproxy:2.8"}, "haproxy:2.8")]
+)
+def test_haproxys_version_is_an_argument_of_the_build(environment: dict[str, str], image: str) -> None:
+    for service in ("proxy-a", "node-b"):
+        build = _composed("proxy", **environment)["services"][f"{service}-haproxy-programmer"]["build"]
+        assert build["args"] == {"HAPROXY": image}
+    assert "ARG HAPROXY=haproxy:3.2\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_proxies_file_names_the_addresses_of_compose() -> None:
+    file = ROOT / "deploy" / "compose" / "proxies" / "vipbus.toml"
+    composed = _composed("proxy")
+    for router in ("proxy-a", "proxy-b", "node-a", "node-b"):
+        checked = _run(
+            sys.executable, "-m", "config_service", "check", str(file), "--router", router, "--print-router"
+        )
+        assert checked.endswith(f"{router}\n")
+    text = file.read_text().replace("${VIPBUS_NET:-10.91}", "10.91")
+    front = composed["networks"]["front"]["ipam"]["config"][0]["aux_addresses"]
+    assert f'"{front["proxied"]}/24", "{front["tiers"]}/24"' in text
+    for name in ("app-1", "app-2"):
+        address = composed["services"][name]["networks"]["servers"]["ipv4_address"]
+        assert f'"{address}:8080"' in text
+    for name in ("node-a", "node-b"):
+        address = composed["services"][name]["networks"]["front"]["ipv4_address"]
+        assert f'bind = ["{front["tiers"]}:80", "{address}:80"]' in text
+        assert f'{{ address = "{address}" }}' in text
+
+
 def test_every_service_is_confined() -> None:
-    for name, service in _composed("observability", "command")["services"].items():
+    for name, service in _composed("observability", "command", "proxy")["services"].items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["read_only"] is True, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -76,8 +119,10 @@ def test_what_is_published_is_on_loopback() -> None:
 
 
 def test_no_service_waits_for_the_bus() -> None:
-    for name, service in _composed()["services"].items():
-        assert not {"nats", "config-service"} & set(service.get("depends_on", ())), name
+    for name, service in _composed("proxy")["services"].items():
+        assert not {"nats", "config-service", "proxy-config-service"} & set(service.get("depends_on", ())), (
+            name
+        )
 
 
 @pytest.mark.parametrize(
@@ -186,12 +231,12 @@ def test_every_service_with_an_endpoint_is_scraped_there() -> None:
         ports[job["job_name"]] = {target.rpartition(":")[2] for target in targets}
     listens = {
         name: service["environment"]["VIPBUS_LISTEN"].rpartition(":")[2]
-        for name, service in _composed()["services"].items()
+        for name, service in _composed("proxy")["services"].items()
         if "VIPBUS_LISTEN" in service.get("environment", {})
     }
     assert listens
     for name, port in listens.items():
-        assert ports[re.sub(r"^router-[ab]-", "", name)] == {port}
+        assert ports[re.sub(r"^(router|node|proxy)-([ab]-)?", "", name)] == {port}
 
 
 @pytest.fixture(scope="module")
