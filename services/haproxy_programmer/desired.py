@@ -44,8 +44,8 @@ def desired(
 
 
 def checked_at(proxy: Proxy) -> frozenset[str]:
-    """Name the real servers, by token, that a proxy with a monitor is to whoever stands in front of it."""
-    if proxy.monitor is None:
+    """Name the real servers, by token, whose drain a proxy tells whoever stands in front of it."""
+    if not proxy.monitor_drain:
         return frozenset()
     return frozenset(address_token(bind.address, bind.port) for bind in proxy.bind)
 

@@ -44,7 +44,7 @@ class Inputs:
         self._health = bus.follow(HEALTH, on_change=wake, saved=state_dir / f"{_SERVICE}.health.json")
         self._operator = bus.follow(OPERATOR, on_change=wake, saved=state_dir / f"{_SERVICE}.operator.json")
         self._own: frozenset[str] = frozenset()
-        """The real servers, by token, that proxies here are to the layer-4 tier."""
+        """The real servers, by token, that proxies here are and tell the drain of."""
         self._operators = Operators(self._operator, self._concerns)
         self.operators = self._operators.words
         """What operators say, by bucket key."""

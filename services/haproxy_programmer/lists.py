@@ -30,7 +30,7 @@ def contents(site: Site) -> dict[str, tuple[str, ...]]:
     """Give what each file has, a line each."""
     found = {deny_list(proxy): proxy.deny for proxy in site.proxies}
     for proxy in site.proxies:
-        if proxy.monitor is not None:
+        if proxy.monitor_drain:
             found[drained_list(proxy)] = (DRAINED,) if proxy.id in site.drained else ()
     return found
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.test_haproxy_programmer import programmer, servers, verdict, write
 from tests.support.config import publish_config
-from tests.support.nats import NatsServer
+from tests.support.nats import NatsServer, free_port
 from tests.support.proxy import ROUTER, Programmer, Server, get, member, pool, proxy
 from tests.support.waiting import eventually
 from vipbus.bus import Bus, BusAddress
@@ -66,9 +66,10 @@ def test_the_monitor_fails_when_too_few_can_serve(
 def test_the_monitor_fails_while_the_tier_in_front_is_told_to_send_nothing(
     programmer: Programmer, nats_server: NatsServer, ports: list[int], state: str
 ) -> None:
-    publish_config(
-        nats_server.url, [proxy(programmer.port, monitor="/alive"), pool(), *map(member, ports)], ROUTER
-    )
+    other_port = free_port()
+    asks = proxy(programmer.port, monitor="/alive", monitor_drain=True)
+    deaf = proxy(other_port, name="deaf", monitor="/alive")
+    publish_config(nats_server.url, [asks, deaf, pool(), *map(member, ports)], ROUTER)
     eventually(lambda: alive(programmer) == 200, "it is alive", within=20)
     worker = programmer.workers()
     word = OperatorState(
@@ -78,12 +79,13 @@ def test_the_monitor_fails_while_the_tier_in_front_is_told_to_send_nothing(
         by="test",
         since=datetime.now(UTC),
     )
-    other = msgspec.structs.replace(word, real_server="127-0-0-2_1")
+    other = msgspec.structs.replace(word, real_server=f"127-0-0-1_{other_port}")
     write(nats_server, OPERATOR, other.key, other)
     write(nats_server, OPERATOR, word.key, word)
     eventually(lambda: alive(programmer) == 503, "it is not alive")
     assert get(programmer.port)[0] == 200, "who comes is served all the same"
     assert programmer.workers() == worker
+    assert get(other_port, "/alive")[0] == 200, "it was not asked to tell"
     # a new worker knows it before its first answer
     for each in (programmer.master(), *worker):
         os.kill(each, signal.SIGKILL)

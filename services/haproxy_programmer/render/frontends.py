@@ -54,5 +54,6 @@ def _monitor(proxy: Proxy, path: str, site: Site) -> Iterator[str]:
     too_few = [nobody(pool_token(proxy.pool), proxy.monitor_members)]
     too_few += [nobody(fallback)] if fallback is not None else []
     yield f"    monitor fail if {' '.join(too_few)}"
-    # a list and no variable: it changes without a reload, and a new worker reads it before its first answer
-    yield f"    monitor fail if {{ str({DRAINED}) -m str -f {word(drained_list(proxy))} }}"
+    if proxy.monitor_drain:
+        # a list and no variable: it changes without a reload, and a new worker has read it when it answers
+        yield f"    monitor fail if {{ str({DRAINED}) -m str -f {word(drained_list(proxy))} }}"

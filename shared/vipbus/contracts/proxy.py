@@ -76,18 +76,20 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     """Of every answer, HAProxy's own included, before its route's."""
     monitor: Word | None = None
     """A path for whoever stands in front, a layer-4 tier say (monitor-uri). It answers 503 while the pool,
-    and its fallback, has too few to serve, and while an operator drains or disables a real server that is one
-    of `bind`; 200 otherwise."""
+    and its fallback, has too few to serve, 200 otherwise."""
     monitor_members: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 1
     """Members of the pool that are enough for `monitor`."""
+    monitor_drain: bool = False
+    """True: `monitor` answers 503 too while an operator drains or disables a real server that is one of
+    `bind`. For a tier in front that nobody else tells; one that takes out who is down cuts what it has."""
     instance: str | None = None
     """The instance that owns an address of it on this router."""
 
     def __post_init__(self) -> None:
         if not self.bind:
             raise ValueError("there is no bind, so it listens nowhere")
-        if self.monitor is None and self.monitor_members != 1:
-            raise ValueError("monitor_members is for monitor, which is not there")
+        if self.monitor is None and (self.monitor_members != 1 or self.monitor_drain):
+            raise ValueError("monitor_members and monitor_drain are for monitor, which is not there")
         for network in self.deny:
             check_network(network)
         rules = (self.route, self.request_header, self.response_header, self.redirect_https, self.hsts)

@@ -29,7 +29,8 @@ PROXIES: list[tuple[dict[str, Any], str]] = [
     ({"hsts": {"preload": True}}, "subdomains and a max_age"),
     ({"limit": {}}, "a rate, connections or both"),
     ({"deny": ["10.0.0.0/33"]}, "0-32"),
-    ({"monitor_members": 2}, "is for monitor"),
+    ({"monitor_members": 2}, "are for monitor"),
+    ({"monitor_drain": True}, "are for monitor"),
     ({"monitor": "/alive", "monitor_members": 0}, ">= 1"),
 ]
 POOLS: list[tuple[dict[str, Any], str]] = [
