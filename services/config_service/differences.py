@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
-from config_service.past import Bodies
+from config_service.past import Bodies, entities_of
 from vipbus.contracts import Entity, RealServer, VirtualServer, token_in_words, virtual_server_words
 from vipbus.contracts.config_commands import EntityChange, FieldChange
 
@@ -17,8 +16,6 @@ _SECRET: Final = frozenset({"auth_pass", "hmac"})
 """Fields that name passwords or keys."""
 _LONGEST: Final = 400
 """Characters of a value."""
-
-_decode: Final = msgspec.json.Decoder[Entity](Entity).decode
 
 
 class Differences(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,12 +29,14 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def differences(before: Bodies, after: Bodies, *, most: int = MOST) -> Differences:
-    """Compare what was with what is to be, by key."""
-    added = [key for key in after if key not in before]
-    removed = [key for key in before if key not in after]
-    changed = [key for key, body in after.items() if before.get(key, body) != body]
+    """Compare what was with what is to be, given as documents."""
+    was = _entities({key: body for key, body in before.items() if after.get(key) != body})
+    now = _entities({key: body for key, body in after.items() if before.get(key) != body})
+    added = [key for key in now if key not in was]
+    removed = [key for key in was if key not in now]
+    changed = [key for key, entity in now.items() if was.get(key, entity) != entity]
     listed = sorted((*added, *removed, *changed))
-    changes = tuple(_change(key, before.get(key), after.get(key)) for key in listed[:most])
+    changes = tuple(_change(key, was.get(key), now.get(key)) for key in listed[:most])
     return Differences(
         added=len(added),
         changed=len(changed),
@@ -47,9 +46,11 @@ def differences(before: Bodies, after: Bodies, *, most: int = MOST) -> Differenc
     )
 
 
-def _change(key: str, before: bytes | None, after: bytes | None) -> EntityChange:
-    was = None if before is None else _decode(before)
-    now = None if after is None else _decode(after)
+def _entities(bodies: Bodies) -> dict[str, Entity]:
+    return {each.key: each for each in entities_of(bodies)}
+
+
+def _change(key: str, was: Entity | None, now: Entity | None) -> EntityChange:
     shown = now if now is not None else was
     what: Literal["added", "changed", "removed"] = (
         "added" if was is None else "removed" if now is None else "changed"
@@ -99,6 +100,7 @@ def _text(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def decoded(bodies: Mapping[str, bytes]) -> tuple[Entity, ...]:
+def decoded(bodies: Bodies) -> tuple[Entity, ...]:
     """Read entities, in the order of their keys."""
-    return tuple(_decode(bodies[key]) for key in sorted(bodies))
+    found = _entities(bodies)
+    return tuple(found[key] for key in sorted(found))

@@ -18,7 +18,7 @@ from config_service.ledger import Ledger
 from config_service.publish import write_all
 from config_service.revise import Changes, Desired, Next, Present, Write, compare, next_revision
 from vipbus.bus import Bus, BusAwayError, Entry
-from vipbus.contracts import CONFIG, ConfigDocument, Head, name_token
+from vipbus.contracts import CONFIG_OUTLINE, ConfigOutline, Head, name_token
 from vipbus.contracts.revisions import RevisionRecord
 from vipbus.telemetry import trace
 
@@ -63,7 +63,14 @@ class Holding:
         self._clean = False
         """True: since the bucket was found to hold what the head names nobody else wrote."""
         self._moved = asyncio.Event()
-        self._follow = bus.follow(CONFIG, f"{name_token(router)}.>", on_change=self._on_change)
+        self._wanted: past.Bodies = {}
+        """What was last desired."""
+        self._follow = bus.follow(
+            CONFIG_OUTLINE,
+            f"{name_token(router)}.>",
+            on_change=self._on_change,
+            own=self._own,
+        )
         bus.on_change.append(self._moved.set)
 
     @property
@@ -85,16 +92,21 @@ class Holding:
         if self._whole is None or self._whole[0] != head.digest:
             held = {key: entry.body for key, entry in self._follow.entries.items() if key != self._head_key}
             begun = self._unfinished[1] if self._unfinished is not None else None
-            found = past.whole(head.digest, head.entities, held, begun)
+            found = past.whole(head.digest, held, begun)
             if found is None:
                 return None
             self._whole = head.digest, found
         return self._whole[1]
 
     @property
-    def entries(self) -> Mapping[str, Entry[ConfigDocument]]:
+    def entries(self) -> Mapping[str, Entry[ConfigOutline]]:
         """Every key, as last seen."""
         return self._follow.entries
+
+    @property
+    def live(self) -> bool:
+        """True while `entries` is what the bus has."""
+        return self._follow.live
 
     @property
     def foreign(self) -> bool:
@@ -104,6 +116,9 @@ class Holding:
     def _on_change(self) -> None:
         self._moved.set()
         self._on_entries()
+
+    def _own(self, key: str) -> bytes | None:
+        return self._wanted.get(key)
 
     async def until_live(self) -> None:
         """Wait for the bus, a whole picture, and what a process before this one has left.
@@ -141,6 +156,7 @@ class Holding:
             BusAwayError: the bus went away; how much was written is unknown.
             RefusedError: the server said no.
         """
+        self._wanted = desired.bodies
         await self._note_what_was_applied()
         damaged = self._head_key in self._follow.malformed
         present = self._present(desired, damaged=damaged)

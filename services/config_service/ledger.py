@@ -156,7 +156,7 @@ class Ledger:
         for number in past.way_back(records, now, then):
             bodies = past.wound_back(bodies, await self.undo_of(records[number]))
         note = records[then].note if then in records else None
-        if note is not None and not past.is_whole(bodies, note.digest, note.entities):
+        if note is not None and not past.is_whole(bodies, note.digest):
             raise ValueError(f"revision {then} cannot come back: what is kept of it is damaged")
         return bodies
 

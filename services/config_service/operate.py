@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
+from config_service.configured import Held, Pair, configured
 from config_service.named import chosen, nearest, real_server, words
 from vipbus.bus import Bus, BusAwayError, RefusedError, StaleWriteError
-from vipbus.contracts import CONFIG, OPERATOR, Operate, OperateResult, OperatorState, VirtualServer
+from vipbus.contracts import OPERATOR, Operate, OperateResult, OperatorState
 from vipbus.contracts.limits import UNREADABLE
-from vipbus.runtime.naming import in_group
 from vipbus.telemetry import trace
 
 log = logging.getLogger(__name__)
@@ -26,19 +26,16 @@ DONE: Final = {"drain": "drained", "disable": "disabled", None: "enabled"}
 _TRIES: Final = 5
 """Writes of one key while others write it too; the last word holds."""
 
-Pair = tuple[str, str]
-"""The tokens of a virtual server and of a real server in its pool."""
-
 
 class UnknownError(Exception):
     """Nothing on the bus has the name; the message says what there is."""
 
 
-async def operate(bus: Bus, asked: Operate) -> OperateResult:
-    """Do it; a name that nobody has is refused."""
+async def operate(bus: Bus, asked: Operate, held: Held) -> OperateResult:
+    """Do it; a name that nobody has is refused. ``held`` is what is known here of the configuration."""
     keys: list[str] = []
     try:
-        pairs = await _find(bus, asked)
+        pairs = await _find(bus, asked, held)
         with trace.span(
             "publish vipbus.state.operator",
             kind="producer",
@@ -63,14 +60,15 @@ async def operate(bus: Bus, asked: Operate) -> OperateResult:
     return OperateResult(accepted=True, keys=tuple(keys))
 
 
-async def _find(bus: Bus, asked: Operate) -> list[Pair]:
+async def _find(bus: Bus, asked: Operate, held: Held) -> list[Pair]:
     """Find what is meant in the configuration of every router; enabling also finds what has left it.
 
     Raises:
         UnknownError: nothing has the name.
     """
     token = real_server(asked.real_server)
-    having = await _configured(bus, token) if token else set()
+    there = await configured(bus, held)
+    having = there.having(token, asked.real_server) if token else set()
     if token and asked.state is None:
         said = await bus.read(OPERATOR, f"*.{token}")
         having |= {(each.value.virtual_server, each.value.real_server) for each in said.values()}
@@ -79,28 +77,15 @@ async def _find(bus: Bus, asked: Operate) -> list[Pair]:
     if (
         having
         and asked.virtual_server is not None
-        and (pairs := chosen(having, asked.virtual_server, await _group(bus, asked.virtual_server)))
+        and (pairs := chosen(having, asked.virtual_server, there.group(asked.virtual_server)))
     ):
         return pairs
     if having:
-        there = ", ".join(words(virtual) for virtual, _ in sorted(having)[:3])
-        raise UnknownError(f"{asked.virtual_server} has no real server {words(token)}; {there} has it")
-    every = await _configured(bus, "*")
+        pools = ", ".join(words(virtual) for virtual, _ in sorted(having)[:3])
+        raise UnknownError(f"{asked.virtual_server} has no real server {words(token)}; {pools} has it")
     # a comparison with tens of thousands of names takes a while
-    near = await asyncio.to_thread(nearest, asked.real_server, {real for _, real in every})
+    near = await asyncio.to_thread(lambda: nearest(asked.real_server, there.every()))
     raise UnknownError(f"there is no real server {asked.real_server}; {near}")
-
-
-async def _configured(bus: Bus, real: str) -> set[Pair]:
-    keys = await bus.read(CONFIG, f"*.real-server.*.{real}")
-    return {(virtual, real) for _, _, virtual, real in (key.split(".") for key in keys)}
-
-
-async def _group(bus: Bus, name: str) -> set[str]:
-    """Find the virtual servers of a group by its name; none has it: nothing."""
-    keys = await bus.read(CONFIG, "*.virtual-server.*")
-    servers = (entry.value for entry in keys.values())
-    return {each.id for each in servers if isinstance(each, VirtualServer) and in_group(name, each)}
 
 
 async def _write(bus: Bus, pair: Pair, asked: Operate, context: trace.TraceContext) -> None:

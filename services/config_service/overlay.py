@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-import msgspec
+from config_service.past import entities_of
+from config_service.revise import Held as Key
+from vipbus.contracts import Entity, RealServer, VirtualServer, encoded, pool_key_of, pool_of
 
-from vipbus.bus import Entry
-from vipbus.contracts import ConfigDocument, Entity, RealServer, name_token
-
-Held = Mapping[str, Entry[ConfigDocument]]
-"""What the bucket holds, by key."""
+Held = Mapping[str, Key]
+"""What the bucket holds."""
 
 Overlay = Callable[[Sequence[Entity]], Iterable[Entity]]
 """Takes all entities of a base and gives all that are desired: those of the base, the same objects where
 nothing is to be changed, and its own, each a `RealServer` with an origin. Pure; each base asks again."""
 
 Bodies = dict[str, bytes]
-"""Encoded entities, by key."""
+"""Encoded documents, by key."""
 
 
 _ORIGIN: Final = b'"origin":'
@@ -39,7 +38,7 @@ class Overlaid:
     def __init__(self, *, awaited: bool = False) -> None:
         self._awaited = awaited
         self._overlay: Overlay | None = None
-        self._decoded: tuple[Bodies, dict[str, Entity]] | None = None
+        self._decoded: tuple[Bodies, tuple[Entity, ...]] | None = None
         """The last base, and what it says: one that stays is not decoded for each change of the overlay."""
 
     def lay(self, overlay: Overlay | None) -> None:
@@ -50,47 +49,53 @@ class Overlaid:
     def over(self, base: Bodies, held: Held) -> Bodies:
         """Give what is desired; ``held`` is what the bucket holds, for an overlay that is still to come."""
         if self._overlay is None:
-            return {**base, **_kept(base, held)} if self._awaited else base
+            return _with_kept(base, held) if self._awaited else base
         entities = self._entities(base)
-        encode = msgspec.json.encode
-        desired: Bodies = {}
-        for entity in self._overlay(tuple(entities.values())):
-            key = entity.key
-            desired[key] = base[key] if entities.get(key) is entity else encode(entity)
-        return desired
+        return _written_anew(base, entities, tuple(self._overlay(entities)))
 
-    def _entities(self, base: Bodies) -> dict[str, Entity]:
+    def _entities(self, base: Bodies) -> tuple[Entity, ...]:
         if self._decoded is None or self._decoded[0] is not base:
-            decode = msgspec.json.Decoder[Entity](Entity).decode
-            self._decoded = base, {key: decode(body) for key, body in base.items()}
+            self._decoded = base, tuple(entities_of(base))
         return self._decoded[1]
 
 
-def is_overlaid(document: ConfigDocument) -> bool:
-    """Say whether a document is an overlay's and not the operator's."""
-    return isinstance(document, RealServer) and bool(document.origin)
+def _written_anew(base: Bodies, before: Iterable[Entity], after: Iterable[Entity]) -> Bodies:
+    """Encode what is another object than before, with all of its pool; the rest stays as in the base."""
+    was = {id(each): each for each in before}
+    now = {id(each): each for each in after}
+    moved = [each for number, each in now.items() if number not in was]
+    moved += [each for number, each in was.items() if number not in now]
+    places = {_place(each) for each in moved}
+    bodies = {key: body for key, body in base.items() if (pool_of(key) or key) not in places}
+    return bodies | encoded(each for each in now.values() if _place(each) in places)
+
+
+def _place(entity: Entity) -> str:
+    """Name the document in which an entity stands, or the pool of which it is a part."""
+    return pool_key_of(entity) or entity.key
+
+
+def is_overlaid(entity: object) -> bool:
+    """Say whether something is an overlay's and not the operator's."""
+    return isinstance(entity, RealServer) and bool(entity.origin)
 
 
 def operators_part(bodies: Mapping[str, bytes]) -> Bodies:
     """Leave out of a whole revision what is an overlay's."""
-    decode = msgspec.json.Decoder[Entity](Entity).decode
-    return {
-        key: body
-        for key, body in bodies.items()
-        # an empty origin is not written: of forty thousand none is decoded for nothing
-        if _ORIGIN not in body or not is_overlaid(decode(body))
-    }
+    # an empty origin is not written: of thousands of documents none is decoded for nothing
+    pools = {pool_of(key) for key, body in bodies.items() if _ORIGIN in body} - {None}
+    mixed = {key: body for key, body in bodies.items() if pool_of(key) in pools}
+    others = {key: body for key, body in bodies.items() if key not in mixed}
+    return others | encoded(each for each in entities_of(mixed) if not is_overlaid(each))
 
 
-def _kept(base: Bodies, held: Held) -> Bodies:
-    return {
-        key: entry.body
-        for key, entry in held.items()
-        if is_overlaid(entry.value) and key not in base and _pool(entry.value) in base
-    }
-
-
-def _pool(document: ConfigDocument) -> str:
-    """Give the key of the virtual server that a real server is for."""
-    assert isinstance(document, RealServer)  # noqa: S101  # nothing else is overlaid
-    return f"{name_token(document.router)}.virtual-server.{document.virtual_server}"
+def _with_kept(base: Bodies, held: Held) -> Bodies:
+    """Add to a base the real servers of the overlay before, as the bucket holds them."""
+    mixed = {key: entry.body for key, entry in held.items() if _ORIGIN in entry.body and pool_of(key)}
+    kept = [each for each in entities_of(mixed) if is_overlaid(each)]
+    pools = {pool_key_of(each) for each in kept}
+    entities = tuple(entities_of({key: body for key, body in base.items() if pool_of(key) in pools}))
+    there = {each.key for each in entities}
+    serving = {pool_key_of(each) for each in entities if isinstance(each, VirtualServer)}
+    added = [each for each in kept if each.key not in there and pool_key_of(each) in serving]
+    return _written_anew(base, entities, (*entities, *added))

@@ -6,19 +6,20 @@ is written, so whoever finds the bucket between two revisions can tell what the 
 
 from __future__ import annotations
 
+import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from vipbus.bus.packed import LARGEST, pack, unpack
-from vipbus.contracts import revision_digest
+from vipbus.contracts import Document, Entity, entities_in, entity_count, pool_of, revision_digest
 from vipbus.contracts.limits import UNREADABLE
 from vipbus.contracts.revisions import RevisionRecord
 
 Bodies = Mapping[str, bytes]
-"""Encoded entities, by key."""
+"""Encoded documents, by key."""
 Undo = Mapping[str, bytes | None]
 """What keys held before; None: they were not there."""
 
@@ -26,6 +27,7 @@ INLINE: Final = 4096
 """Octets of an undo that stands in the record itself: a history of a thousand is read whole."""
 _PART: Final = LARGEST // 2
 _NULL: Final = b"null"
+_decode: Final = msgspec.json.Decoder[Document](Document).decode
 
 
 def undo(past: Bodies, held: Bodies, desired: Bodies) -> dict[str, bytes | None]:
@@ -39,14 +41,42 @@ def undo(past: Bodies, held: Bodies, desired: Bodies) -> dict[str, bytes | None]
 
 
 def counted(undo: Undo, desired: Bodies) -> tuple[int, int, int]:
-    """Count what a revision adds, changes and removes."""
-    added = removed = changed = 0
-    for key, was in undo.items():
-        body = desired.get(key)
-        added += was is None and body is not None
-        removed += was is not None and body is None
-        changed += was is not None and body is not None and was != body
-    return added, changed, removed
+    """Count the entities that a revision adds, changes and removes."""
+    before = {key: was for key, was in undo.items() if was is not None}
+    return tally(before, {key: body for key in undo if (body := desired.get(key)) is not None})
+
+
+def entities_of(bodies: Bodies) -> Iterator[Entity]:
+    """Read the entities of documents."""
+    return itertools.chain.from_iterable(entities_in(_decode(body)) for body in bodies.values())
+
+
+def tally(before: Bodies, after: Bodies) -> tuple[int, int, int]:
+    """Count the entities that are added, changed and removed, given the documents that may differ."""
+    # what is in a pool matters only where there was one, and still is
+    both = {pool_of(key) for key in before} & {pool_of(key) for key in after}
+    was, gone = _spread(before, both)
+    now, come = _spread(after, both)
+    return (
+        come + sum(key not in was for key in now),
+        sum(key in was and was[key] != each for key, each in now.items()),
+        gone + sum(key not in now for key in was),
+    )
+
+
+def _spread(bodies: Bodies, pools: Collection[str | None]) -> tuple[dict[str, object], int]:
+    """Give the entities of some pools and all other documents, by key; those of other pools are counted."""
+    found: dict[str, object] = {}
+    others: dict[str, bytes] = {}
+    for key, body in bodies.items():
+        pool = pool_of(key)
+        if pool is None:
+            found[key] = body
+        elif pool in pools:
+            found.update((each.key, each) for each in entities_in(_decode(body)))
+        else:
+            others[key] = body
+    return found, entity_count(others)
 
 
 def wound_back(bodies: Bodies, undo: Undo) -> dict[str, bytes]:
@@ -56,16 +86,16 @@ def wound_back(bodies: Bodies, undo: Undo) -> dict[str, bytes]:
     return past
 
 
-def is_whole(bodies: Bodies, digest: str, entities: int) -> bool:
+def is_whole(bodies: Bodies, digest: str) -> bool:
     """Say whether bodies are those that a head or a note names."""
-    return len(bodies) == entities and revision_digest(bodies) == digest
+    return revision_digest(bodies) == digest
 
 
-def whole(digest: str, entities: int, held: Bodies, begun: Undo | None) -> Bodies | None:
+def whole(digest: str, held: Bodies, begun: Undo | None) -> Bodies | None:
     """Find what a head names: what is held, or that with what was begun since taken back; None: neither."""
-    if is_whole(held, digest, entities):
+    if is_whole(held, digest):
         return held
-    if begun is not None and is_whole(back := wound_back(held, begun), digest, entities):
+    if begun is not None and is_whole(back := wound_back(held, begun), digest):
         return back
     return None
 

@@ -11,7 +11,7 @@ import msgspec
 from config_service import past
 from config_service.keepalived.compile import Configuration
 from config_service.problems import some_of
-from vipbus.contracts import Head, moved_digest, revision_digest
+from vipbus.contracts import Head, encoded, entity_count, moved_digest, revision_digest
 from vipbus.contracts.revisions import How, RevisionNote, RevisionRecord
 
 
@@ -21,7 +21,7 @@ class Desired(msgspec.Struct, frozen=True):
     router: str
     source: str
     bodies: dict[str, bytes]
-    """Every entity by key."""
+    """Every document by key (`vipbus.contracts.encoded`)."""
     digest: str
     cause: str
     """What made it be read: ``start``, ``SIGHUP``, ``reload command``."""
@@ -62,7 +62,7 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """The writes that turn what is held into what is desired, the head apart."""
+    """The writes that turn what is held into what is desired, the head apart; entities are counted."""
 
     writes: tuple[Write, ...]
     added: int
@@ -76,7 +76,7 @@ class Present(msgspec.Struct, frozen=True):
     head: Head | None
     """None: there is none, or none that can be read."""
     held: Mapping[str, Held]
-    """Every entity by key, whole or in the middle of a change."""
+    """Every document by key, whole or in the middle of a change."""
     unreadable: Collection[str] = ()
     """Keys with a body that is no document."""
     whole: past.Bodies | None = None
@@ -102,13 +102,12 @@ def desire(
     bodies: dict[str, bytes] | None = None,
     before: Desired | None = None,
 ) -> Desired:
-    """Say what a file says; ``bodies`` are all its entities where they are encoded already.
+    """Say what a file says; ``bodies`` are all its documents where they are encoded already.
 
     ``before`` is what it said before, if that is known: what is the same is not digested again.
     """
     if bodies is None:
-        encode = msgspec.json.Encoder().encode
-        bodies = {entity.key: encode(entity) for entity in configuration.entities}
+        bodies = encoded(configuration.entities)
     digest = revision_digest(bodies) if before is None else moved_digest(before.digest, before.bodies, bodies)
     return Desired(
         configuration.router,
@@ -125,43 +124,45 @@ def desire(
 def compare(
     desired: Mapping[str, bytes], held: Mapping[str, Held], unreadable: Collection[str] = ()
 ) -> Changes:
-    """Compare entities, by their bytes: the digest is over the bytes, too.
+    """Compare documents, by their bytes: the digest is over the bytes, too.
 
     ``unreadable`` are keys with a body that is no document: they are written or deleted whatever it is.
     Additions and changes come before removals, so that a reader of half a revision knows too much and never
     too little.
     """
     writes: list[Write] = []
-    added = changed = 0
+    before: dict[str, bytes] = {}
+    after: dict[str, bytes] = {}
     for key, body in desired.items():
         if key in unreadable:
-            changed += 1
             writes.append(Write(key, body, None))
         elif (found := held.get(key)) is None:
-            added += 1
+            after[key] = body
             writes.append(Write(key, body, 0))
         elif found.body != body:
-            changed += 1
+            before[key], after[key] = found.body, body
             writes.append(Write(key, body, found.revision))
-    gone = [
-        Write(key, None, found.revision)
-        for key, found in held.items()
-        if key not in desired and key not in unreadable
-    ]
-    gone += [Write(key, None, None) for key in unreadable if key not in desired]
-    return Changes((*writes, *gone), added, changed, len(gone))
+    gone = {key: found for key, found in held.items() if key not in desired and key not in unreadable}
+    before.update((key, found.body) for key, found in gone.items())
+    writes += [Write(key, None, found.revision) for key, found in gone.items()]
+    writes += [Write(key, None, None) for key in unreadable if key not in desired]
+    added, changed, removed = past.tally(before, after)
+    mended = sum(key in desired for key in unreadable)
+    return Changes(tuple(writes), added, changed + mended, removed + len(unreadable) - mended)
 
 
 def next_revision(desired: Desired, present: Present, changes: Changes, now: datetime) -> Next | None:
     """Make the revision that names the desired entities; None when the present head already does."""
     head, whole = present.head, present.whole
-    if head is not None and head.digest == desired.digest and head.entities == len(desired.bodies):
+    if head is not None and head.digest == desired.digest:
         return None
     revision = max(present.known, head.revision if head else 0) + 1
     if whole is None:
         # with nothing whole before it there is nothing to go back to
         undo: dict[str, bytes | None] = {}
         added, changed, removed = changes.added, changes.changed, changes.removed
+        if head is None:  # what of it stands there already is of a write that was cut off
+            added, changed = entity_count(desired.bodies), 0
     elif present.clean:
         undo = {write.key: whole.get(write.key) for write in changes.writes}
         added, changed, removed = changes.added, changes.changed, changes.removed
@@ -169,6 +170,10 @@ def next_revision(desired: Desired, present: Present, changes: Changes, now: dat
         held = {key: each.body for key, each in present.held.items() if key not in present.unreadable}
         undo = past.undo(whole, held, desired.bodies)
         added, changed, removed = past.counted(undo, desired.bodies)
+    if head is not None and whole is not None:
+        entities = head.entities + added - removed
+    else:
+        entities = entity_count(desired.bodies)
     base = desired.base or revision
     note = RevisionNote(
         router=desired.router,
@@ -179,7 +184,7 @@ def next_revision(desired: Desired, present: Present, changes: Changes, now: dat
         source=desired.source,
         why=desired.why,
         cause=desired.cause,
-        entities=len(desired.bodies),
+        entities=entities,
         digest=desired.digest,
         added=added,
         changed=changed,

@@ -8,13 +8,13 @@ import msgspec
 
 from config_service.alike import aimed
 from config_service.named import nearest, real_server
+from config_service.past import entities_of
 from config_service.pools import KEEPS_PORT, findings
 from config_service.revise import Desired
-from vipbus.contracts import Entity, RealServer, VirtualServer, moved_digest
+from vipbus.contracts import RealServer, VirtualServer, encoded, moved_digest, outline, pool_of
 from vipbus.contracts.config_commands import ChangeServer
 from vipbus.runtime.naming import means, place_of
 
-_decode = msgspec.json.Decoder[Entity](Entity).decode
 _VERBS = {"add": "add", "remove": "remove", "set-weight": "set the weight of"}
 
 
@@ -29,19 +29,15 @@ def changed_server(base: Desired | None, asked: ChangeServer) -> Desired:
     before: dict[str, bytes] = {}
     after: dict[str, bytes] = {}
     change = {"add": _add, "remove": _remove, "set-weight": _weigh}[asked.verb]
-    for pool in _pools(base, asked.virtual_server):
-        prefix = f"{pool.key.replace('.virtual-server.', '.real-server.')}."
-        # decoded are the members of this pool, of forty thousand
-        held = {key: body for key, body in base.bodies.items() if key.startswith(prefix)}
-        reals = [each for body in held.values() if isinstance(each := _decode(body), RealServer)]
+    for pool, keys in _pools(base, asked.virtual_server):
+        # decoded are the members of this pool, of tens of thousands
+        held = {key: base.bodies[key] for key in keys}
+        reals = [each for each in entities_of(held) if isinstance(each, RealServer)]
         wanted = change(pool, reals, asked)
         if wrong := next((each.text for each in findings(pool, wanted) if each.fatal), ""):
             raise ValueError(f"{pool.words}: {wrong}")
-        same = set(map(id, reals))
         before |= held
-        after |= {
-            each.key: held[each.key] if id(each) in same else msgspec.json.encode(each) for each in wanted
-        }
+        after |= encoded((pool, *wanted))
     bodies = {**base.bodies, **after}
     for gone in before.keys() - after.keys():
         del bodies[gone]
@@ -58,15 +54,24 @@ def changed_server(base: Desired | None, asked: ChangeServer) -> Desired:
     )
 
 
-def _pools(base: Desired, name: str) -> list[VirtualServer]:
-    bodies = [body for key, body in base.bodies.items() if ".virtual-server." in key]
-    pools = [each for body in bodies if isinstance(each := _decode(body), VirtualServer)]
+def _pools(base: Desired, name: str) -> list[tuple[VirtualServer, list[str]]]:
+    """Find the virtual servers that are meant, each with the keys of its documents."""
+    parts: dict[str, list[str]] = {}
+    for key in base.bodies:
+        if (pool := pool_of(key)) is not None:
+            parts.setdefault(pool, []).append(key)
+    pools = [
+        (virtual, keys)
+        for keys in parts.values()
+        for key in keys
+        if (virtual := outline(base.bodies[key]).virtual_server) is not None
+    ]
     # most say an address and a port: of thousands, few have that address
     place = place_of(name)
-    near = pools if place is None else [pool for pool in pools if pool.address == place.address]
-    meant = [pool for pool in near if means(name, pool)]
+    near = pools if place is None else [pool for pool in pools if pool[0].address == place.address]
+    meant = [pool for pool in near if means(name, pool[0])]
     if not meant:
-        there = _there(name, (pool.id for pool in pools), "virtual server")
+        there = _there(name, (virtual.id for virtual, _ in pools), "virtual server")
         raise ValueError(f"no virtual server is {name[:80]!r}; {there}")
     return meant
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,16 @@ from config_service.revise import Desired, desire
 from config_service.settling import until_settled
 from config_service.sources import Source, desired_of, ties_of
 from config_service.watch import Watch
-from vipbus.contracts import ConfigRefused, Operate, ReloadConfig, ReloadResult, name_token, per_router
+from vipbus.bus import Entry
+from vipbus.contracts import (
+    ConfigOutline,
+    ConfigRefused,
+    Operate,
+    ReloadConfig,
+    ReloadResult,
+    name_token,
+    per_router,
+)
 from vipbus.contracts.config_commands import ConfigFile
 from vipbus.contracts.revisions import REVISIONS_KEPT
 from vipbus.runtime.life import FatalError, Life
@@ -109,7 +118,7 @@ class ConfigService:
 
     async def _operate(self, body: bytes) -> bytes:
         asked = msgspec.json.decode(body, type=Operate)
-        return msgspec.json.encode(await operate(self._life.bus, asked))
+        return msgspec.json.encode(await operate(self._life.bus, asked, self._held()))
 
     async def reload(self, router: str | None, by: str = "") -> ReloadResult:
         """Read a router's file again, or all of them, and wait until the bus holds what they say.
@@ -242,6 +251,14 @@ class ConfigService:
         return one.keeper
 
     # ---- keepers
+
+    def _held(self) -> dict[str, Mapping[str, Entry[ConfigOutline]]]:
+        """Give what is known of routers as the bus has it now, by token."""
+        return {
+            name_token(keeper.router): keeper.holding.entries
+            for keeper in self._keepers()
+            if keeper.holding.live
+        }
 
     def _keeper(self, router: str) -> Keeper:
         keeper = Keeper(

@@ -16,7 +16,7 @@ import msgspec
 
 from config_service.keepalived.compile import Configuration
 from config_service.problems import ConfigError, Problem
-from vipbus.contracts import RealServer, VirtualServer
+from vipbus.contracts import Entity, RealServer, VirtualServer, encoded
 
 _KEYWORD: Final = "virtual_server "
 _END: Final = "\n}\n"
@@ -30,7 +30,7 @@ _COMMENTS: Final = re.compile(r"(?:[ \t]*(?:[#!][\t\x20\x21\x23\x25\x26\x28-\x5b
 """Lines that say nothing, and end where they end: no quote, no backslash."""
 
 Bodies = dict[str, bytes]
-"""Encoded entities, by key."""
+"""Encoded documents, by key."""
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -67,23 +67,29 @@ def _is_plain(block: str) -> bool:
     return _NOT_PLAIN.search(block) is None and block.count("{") == block.count("}")
 
 
-class Known:
-    """What the last text that was accepted means, block by block."""
+class Kept(msgspec.Struct, frozen=True):
+    """What a text that was accepted means, block by block."""
 
-    def __init__(self) -> None:
-        self._around: tuple[str, str] | None = None
-        """The text before and after the blocks; None: nothing is known."""
-        self._blocks: dict[str, Bodies] = {}
-        self._remarks: frozenset[str] = frozenset()
-        """Of the whole: where they stand is where they stood while the text has as many lines."""
-        self._lines = 0
-        self._warnings: tuple[Problem, ...] = ()
-        """All that was told of the whole."""
-        self._own: tuple[Problem, ...] = ()
-        """Of the text before the blocks: where they stand is where they stood."""
+    around: tuple[str, str] | None = None
+    """The text before and after the blocks; None: nothing is known."""
+    blocks: dict[str, Bodies] = {}
+    remarks: frozenset[str] = frozenset()
+    """Of the whole: where they stand is where they stood while the text has as many lines."""
+    lines: int = 0
+    warnings: tuple[Problem, ...] = ()
+    """All that was told of the whole."""
+    own: tuple[Problem, ...] = ()
+    """Of the text before the blocks: where they stand is where they stood."""
+
+
+class Known:
+    """Reads texts one after the other; ``kept`` is what is known of the last one."""
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept = kept or Kept()
 
     def read(self, text: str, compiled: Callable[[str], Configuration]) -> tuple[Configuration, Bodies]:
-        """Compile a text, or what of it is new, and give all its entities encoded.
+        """Compile a text, or what of it is new, and give all its documents.
 
         Where only a part was compiled, the configuration is that part's: name, warnings and references are
         those of the whole.
@@ -92,7 +98,7 @@ class Known:
             ConfigError: it is refused.
         """
         parts = split(text)
-        if parts is not None and (parts.before, parts.after) == self._around:
+        if parts is not None and (parts.before, parts.after) == self.kept.around:
             found = self._with_known(text, parts, compiled)
             if found is not None:
                 return found
@@ -101,7 +107,8 @@ class Known:
     def _with_known(
         self, text: str, parts: Split, compiled: Callable[[str], Configuration]
     ) -> tuple[Configuration, Bodies] | None:
-        new = [block for block in parts.blocks if block not in self._blocks]
+        kept = self.kept
+        new = [block for block in parts.blocks if block not in kept.blocks]
         if len(set(parts.blocks)) < len(parts.blocks) or not all(map(_is_plain, new)):
             return None
         # one at least: a file without any is refused
@@ -112,26 +119,26 @@ class Known:
             configuration = compiled("".join((parts.before, *shown, parts.after)))
         except ConfigError:
             return None  # its line is another one in the whole
-        if configuration.own_warnings != self._own or not configuration.remarks <= self._remarks:
+        if configuration.own_warnings != kept.own or not configuration.remarks <= kept.remarks:
             return None
-        if self._remarks and text.count("\n") != self._lines:
+        if kept.remarks and text.count("\n") != kept.lines:
             return None
         outside, groups = _encoded(configuration)
         if len(groups) != len(shown):
             return None
-        blocks = self._blocks | dict(zip(shown, groups, strict=True))
+        blocks = kept.blocks | dict(zip(shown, groups, strict=True))
         bodies = dict(outside)
         for block in parts.blocks:
             bodies.update(blocks[block])
         if len(bodies) < len(outside) + sum(len(blocks[block]) for block in parts.blocks):
             return None  # two blocks of one virtual server
-        self._blocks = {block: blocks[block] for block in parts.blocks}
-        return msgspec.structs.replace(configuration, warnings=self._warnings, remarks=self._remarks), bodies
+        self.kept = msgspec.structs.replace(kept, blocks={block: blocks[block] for block in parts.blocks})
+        return msgspec.structs.replace(configuration, warnings=kept.warnings, remarks=kept.remarks), bodies
 
     def _whole(
         self, text: str, parts: Split | None, compiled: Callable[[str], Configuration]
     ) -> tuple[Configuration, Bodies]:
-        self._around, self._blocks = None, {}
+        self.kept = Kept()
         configuration = compiled(text)
         outside, groups = _encoded(configuration)
         bodies = dict(outside)
@@ -145,11 +152,14 @@ class Known:
             and len(groups) == len(parts.blocks) > 0
             and all(map(_is_plain, parts.blocks))
         ):
-            self._around = parts.before, parts.after
-            self._own = configuration.own_warnings
-            self._warnings, self._remarks = configuration.warnings, configuration.remarks
-            self._lines = text.count("\n")
-            self._blocks = dict(zip(parts.blocks, groups, strict=True))
+            self.kept = Kept(
+                around=(parts.before, parts.after),
+                blocks=dict(zip(parts.blocks, groups, strict=True)),
+                remarks=configuration.remarks,
+                lines=text.count("\n"),
+                warnings=configuration.warnings,
+                own=configuration.own_warnings,
+            )
         return configuration, bodies
 
 
@@ -160,18 +170,21 @@ def _all_before(configuration: Configuration, parts: Split) -> bool:
 
 
 def _encoded(configuration: Configuration) -> tuple[Bodies, list[Bodies]]:
-    """Encode entities: those of no virtual server, and each virtual server with its real servers."""
-    encode = msgspec.json.Encoder().encode
-    outside: Bodies = {}
-    groups: list[Bodies] = []
+    """Encode entities: those of no virtual server, and each virtual server with its real servers.
+
+    Where a pool does not stand in one place all of it is given first, and no virtual server after it.
+    """
+    outside: list[Entity] = []
+    groups: list[list[Entity]] = []
     server = ""
     for entity in configuration.entities:
-        body = encode(entity)
         if isinstance(entity, VirtualServer):
             server = entity.id
-            groups.append({entity.key: body})
+            groups.append([entity])
         elif isinstance(entity, RealServer) and entity.virtual_server == server:
-            groups[-1][entity.key] = body
+            groups[-1].append(entity)
         else:
-            outside[entity.key] = body
-    return outside, groups
+            outside.append(entity)
+    found = encoded(outside), [encoded(group) for group in groups]
+    keys = [key for bodies in (found[0], *found[1]) for key in bodies]
+    return found if len(keys) == len(set(keys)) else (encoded(configuration.entities), [])

@@ -11,7 +11,16 @@ from typing import Final
 from ctl.words import endpoint
 from vipbus.bus import Bus, BusAwayError, NoBusError
 from vipbus.bus.address import find
-from vipbus.contracts import CONFIG, Head, ProxyPool, RealServer, VirtualServer, VrrpInstance
+from vipbus.contracts import (
+    CONFIG,
+    Head,
+    Pool,
+    ProxyPool,
+    RealServer,
+    VirtualServer,
+    VrrpInstance,
+    entities_in,
+)
 from vipbus.runtime.ending import run_to_end
 
 _WITHIN = 1.0
@@ -45,11 +54,15 @@ def _real_server(entity: object) -> str:
     return named if _PLAIN.fullmatch(named) else entity.id
 
 
+def _entities(document: object) -> tuple[object, ...]:
+    return entities_in(document) if isinstance(document, Pool) else ()
+
+
 _OF: Final = {
     "router": (("*.head",), _router),
     "instance": (("*.vrrp-instance.*",), _instance),
-    "virtual-server": (("*.virtual-server.*", "*.proxy-pool.*"), _virtual_server),
-    "real-server": (("*.real-server.*.*",), _real_server),
+    "virtual-server": (("*.pool.>", "*.proxy-pool.*"), _virtual_server),
+    "real-server": (("*.pool.>",), _real_server),
 }
 """By kind: which keys of the configuration, and what of an entity."""
 
@@ -70,7 +83,8 @@ async def _read(bus: str | None, state_dir: Path, keys: Sequence[str]) -> list[o
     try:
         async with asyncio.timeout(_WITHIN):
             await connection.usable(_WITHIN)
-            found = [await connection.read(CONFIG, each) for each in keys]
-            return [entry.value for entries in found for entry in entries.values()]
+            read = [await connection.read(CONFIG, each) for each in keys]
+            found = [entry.value for entries in read for entry in entries.values()]
+            return [each for value in found for each in (value, *_entities(value))]
     finally:
         await connection.close()

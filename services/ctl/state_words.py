@@ -11,17 +11,16 @@ from vipbus.contracts import (
     InstanceTable,
     IpvsSettings,
     OperatorState,
+    Pool,
     Proxy,
     ProxyPool,
     ProxyPoolTable,
     ProxyProcess,
-    RealServer,
     Role,
     SyncGroup,
     TrackFile,
     TrackProcess,
     Verdict,
-    VirtualServer,
     VirtualServerTable,
     VrrpInstance,
     VrrpScript,
@@ -84,15 +83,14 @@ def _instance(instance: VrrpInstance) -> str:
     )
 
 
-def _virtual_server(server: VirtualServer) -> str:
-    return f"{server.router} virtual server {server.words}, {server.scheduler}, {server.forwarding}"
-
-
-def _real_server(server: RealServer) -> str:
-    where = f"{endpoint(server.address, server.port)} of {from_token(server.virtual_server)}"
-    return (
-        f"{server.router} real server {where}, weight {server.weight}, {count(len(server.checks), 'check')}"
+def _members(pool: Pool) -> str:
+    server = pool.virtual_server
+    what = f"virtual server {server.words}, {server.scheduler}, {server.forwarding}" if server else ""
+    where = what or f"{'more of ' if pool.part else 'members of '}{from_token(pool.pool)}"
+    members = listed(
+        [f"{endpoint(each.address, each.port)} weight {each.weight}" for each in pool.real_servers]
     )
+    return f"{pool.router} {where}: {members or 'no real servers'}"
 
 
 def _group(group: SyncGroup) -> str:
@@ -167,8 +165,7 @@ STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (TrackProcess, _process),
     (VrrpSettings, _settings),
     (IpvsSettings, _ipvs_settings),
-    (VirtualServer, _virtual_server),
-    (RealServer, _real_server),
+    (Pool, _members),
     (Proxy, _proxy),
     (ProxyPool, _pool),
     (ProxyPoolTable, _pool_table),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from health_prober.targets import Target, everything_known, targets_of
-from vipbus.contracts import CONFIG
+from health_prober.targets import Target, Targets, everything_known
+from vipbus.contracts import CONFIG_OUTLINE
 from vipbus.runtime.revision import Revisions
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Configuration:
         self._changed = True
         self._entity = ""
         self._revisions = Revisions()
-        self._follow = bus.follow(CONFIG, on_change=self._note, on_key=self._note_entity, saved=saved)
+        self._targets = Targets()
+        self._follow = bus.follow(CONFIG_OUTLINE, on_change=self._note, on_key=self._note_entity, saved=saved)
 
     def read(self) -> bool:
         """Take what is new; True if anything was."""
@@ -33,7 +34,7 @@ class Configuration:
         self._changed = False
         if not self._revisions.update(self._follow.entries):
             return False
-        self.targets = targets_of(self._revisions.routers.values())
+        self.targets = self._targets.of(self._revisions.routers.values())
         return True
 
     def known(self) -> Collection[str] | None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from vipbus.contracts import Check, ConfigDocument, Damping, Head
+from vipbus.contracts import Check, Damping, Head, RealServer, UnreadPool
+from vipbus.runtime.held import Entry
 from vipbus.runtime.revision import Revision
-
-if TYPE_CHECKING:
-    from vipbus.bus import Entry
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,14 +53,32 @@ def place(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def targets_of(revisions: Iterable[Revision]) -> dict[str, Target]:
-    """Gather every checked real server of every router, by key; routers that share one share its verdict."""
-    found: dict[str, Target] = {}
-    for revision in revisions:
-        for server in revision.real_servers:
-            if not server.checks:
-                continue
-            target = Target(
+class Targets:
+    """Finds the targets of configurations; a pool that is as it was is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, int], tuple[UnreadPool, tuple[Target, ...]]] = {}
+
+    def of(self, revisions: Iterable[Revision]) -> dict[str, Target]:
+        """Gather the checked real servers of all routers by key; routers that share one share its verdict."""
+        before, self._known = self._known, {}
+        found: dict[str, Target] = {}
+        for revision in revisions:
+            _gather(_targets(revision.real_servers), found)
+            for pool in revision.unread:
+                place = pool.router, pool.pool, pool.part
+                known = before.get(place)
+                if known is None or known[0] is not pool:
+                    known = pool, tuple(_targets(pool.members()))
+                self._known[place] = known
+                _gather(known[1], found)
+        return _of_one_mind(found)
+
+
+def _targets(servers: Iterable[RealServer]) -> Iterator[Target]:
+    for server in servers:
+        if server.checks:
+            yield Target(
                 virtual_server=server.virtual_server,
                 real_server=server.id,
                 where=place(server.address, server.port),
@@ -71,9 +86,12 @@ def targets_of(revisions: Iterable[Revision]) -> dict[str, Target]:
                 vantages=server.vantages,
                 damping=server.damping,
             )
-            before = found.get(target.key)
-            found[target.key] = target if before is None else _together(before, target)
-    return _of_one_mind(found)
+
+
+def _gather(targets: Iterable[Target], found: dict[str, Target]) -> None:
+    for target in targets:
+        before = found.get(target.key)
+        found[target.key] = target if before is None else _together(before, target)
 
 
 def _together(one: Target, other: Target) -> Target:
@@ -102,7 +120,7 @@ def _of_one_mind(targets: dict[str, Target]) -> dict[str, Target]:
     }
 
 
-def everything_known(entries: Mapping[str, Entry[ConfigDocument]], revisions: Mapping[str, Revision]) -> bool:
+def everything_known(entries: Mapping[str, Entry], revisions: Mapping[str, Revision]) -> bool:
     """Say whether ``revisions`` holds all there is: every router's newest configuration, whole.
 
     Only then is a real server that is in none of them really gone. Entities come before the head that

@@ -95,30 +95,34 @@ class Arranged(msgspec.Struct, frozen=True, kw_only=True):
 class Layout:
     """A revision arranged by virtual server, by kernel key and by instance."""
 
-    def __init__(self, revision: Revision) -> None:
+    def __init__(self, revision: Revision, before: Layout | None = None) -> None:
         self.revision = revision
-        servers = {server.id: server for server in revision.virtual_servers}
-        members: dict[str, list[RealServer]] = {token: [] for token in servers}
-        for real in revision.real_servers:
-            if real.virtual_server in members:
-                members[real.virtual_server].append(real)
-        self.servers = {
-            token: Configured(key=key_of(server), virtual_server=server, real_servers=tuple(members[token]))
-            for token, server in servers.items()
-        }
-        """By token."""
+        known = before.servers if before is not None else {}
+        self.servers: dict[str, Configured] = {}
+        """By token; one that is as it was ``before`` is the same object."""
+        for server in revision.virtual_servers:
+            token = server.id
+            reals = revision.members.get(token, ())
+            same = known.get(token)
+            if same is None or (same.virtual_server, same.real_servers) != (server, reals):
+                same = Configured(key=key_of(server), virtual_server=server, real_servers=reals)
+            self.servers[token] = same
         self.by_key: dict[Key, Configured] = {server.key: server for server in self.servers.values()}
         self.by_instance: dict[str, list[Configured]] = {
             name_token(instance.name): [] for instance in revision.instances
         }
         """By token; an instance without virtual servers is here too."""
-        for server in self.servers.values():
-            if server.instance:
-                self.by_instance.setdefault(server.instance, []).append(server)
+        for configured in self.servers.values():
+            if configured.instance:
+                self.by_instance.setdefault(configured.instance, []).append(configured)
 
     def news(self, before: Layout) -> dict[Key, Configured]:
         """Find the virtual servers that are not configured as they were."""
-        return {key: server for key, server in self.by_key.items() if before.by_key.get(key) != server}
+        return {
+            key: server
+            for key, server in self.by_key.items()
+            if (was := before.by_key.get(key)) is not server and was != server
+        }
 
 
 def active_instances(

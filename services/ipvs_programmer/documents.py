@@ -24,8 +24,10 @@ from vipbus.contracts import (
     VirtualServerTable,
     name_token,
 )
+from vipbus.contracts.limits import UNREADABLE
 from vipbus.telemetry.trace import TraceContext
 
+_decode: Final = msgspec.json.Decoder[TableDocument](TableDocument).decode
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -142,7 +144,13 @@ class Documents:
         self._servers: StateWriter[TableDocument] = StateWriter(bus, TABLE, same=_no_news)
         self._was_whole = False
         self._wake = wake
-        self._found = bus.follow(TABLE, f"{self._token}.>", on_change=self._on_change)
+        # what stands there is ours: it is read where it is asked for, and the bytes are those that were said
+        self._found = bus.follow(
+            msgspec.structs.replace(TABLE, document=msgspec.Raw),
+            f"{self._token}.>",
+            on_change=self._on_change,
+            own=self._servers.body,
+        )
 
     def instance(self, document: InstanceTable, trace: TraceContext) -> bool:
         """Say it, if it is news; True when it is."""
@@ -162,8 +170,7 @@ class Documents:
             return
         if said is None or _held(said) == _held(document):
             # what stands on the bus goes first: it may be of an earlier life
-            found = self._found.entries.get(document.key)
-            for before in (found.value if found is not None else None, said):
+            for before in (self._standing(document.key), said):
                 if isinstance(before, VirtualServerTable) and _held(before) == _held(document):
                     cause, since = before.cause, before.since
                     break
@@ -177,6 +184,14 @@ class Documents:
             self._said.pop(key, None)
             writer = self._instances if f"{self._token}.instance." in key else self._servers
             writer.delete(key, trace)
+
+    def _standing(self, key: str) -> TableDocument | None:
+        """Read what stands on the bus; None: nothing, or nothing readable."""
+        found = self._found.entries.get(key)
+        try:
+            return _decode(found.body) if found is not None else None
+        except UNREADABLE:
+            return None
 
     @property
     def whole(self) -> bool:

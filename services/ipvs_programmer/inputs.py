@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ipvs_programmer.addresses import Addresses
+from ipvs_programmer.members import Members
 from ipvs_programmer.table import endpoint
 from ipvs_programmer.weights import effective_weight
 from vipbus.bus import Bus, Entry
@@ -21,7 +22,6 @@ from vipbus.contracts import (
     OPERATOR,
     ROLE,
     OperatorState,
-    RealServer,
     Role,
     Verdict,
     name_token,
@@ -82,6 +82,7 @@ class Inputs:
         self._role = bus.follow(
             ROLE, f"{self._token}.*", on_change=wake, saved=state_dir / "ipvs-programmer.role.json"
         )
+        self._members = Members()
         self._config = bus.follow(
             CONFIG, f"{self._token}.>", on_change=wake, saved=state_dir / "ipvs-programmer.config.json"
         )
@@ -150,11 +151,12 @@ class Inputs:
         if self._token not in self._revisions.update(self._config.entries, self._token):
             return
         revision = self.revision = self._revisions.routers[self._token]
+        self._members.take(revision)
         self.verdicts = {
             key: verdict
             for key, verdict in self.verdicts.items()
             if key in self._health.entries
-            or self._real_server(verdict.virtual_server, verdict.real_server) is not None
+            or self._members.find(verdict.virtual_server, verdict.real_server) is not None
         }
         self._seen_verdicts = {
             key: entry for key, entry in self._seen_verdicts.items() if key in self._health.entries
@@ -198,7 +200,7 @@ class Inputs:
             if before is None or before.verdict != verdict.verdict:
                 what = f"is {verdict.verdict}"
             elif (before.weight, before.weight_added) != (verdict.weight, verdict.weight_added):
-                real = self._real_server(verdict.virtual_server, verdict.real_server)
+                real = self._members.find(verdict.virtual_server, verdict.real_server)
                 what = f"has weight {effective_weight(real, verdict)}" if real is not None else "is weighed"
             else:
                 continue
@@ -218,13 +220,8 @@ class Inputs:
                 template="vipbus.state.operator",
             )
 
-    def _real_server(self, virtual_server: str, real_server: str) -> RealServer | None:
-        # its key names it: to name all of a revision for one would hold the first verdict after it up
-        entry = self._config.entries.get(f"{self._token}.real-server.{virtual_server}.{real_server}")
-        return entry.value if entry is not None and isinstance(entry.value, RealServer) else None
-
     def _name(self, of: Verdict | OperatorState) -> str:
-        real = self._real_server(of.virtual_server, of.real_server)
+        real = self._members.find(of.virtual_server, of.real_server)
         return endpoint(real.address, real.port) if real is not None else of.real_server
 
     def _address_changes(self) -> Iterator[Change]:

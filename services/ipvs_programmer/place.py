@@ -37,4 +37,4 @@ def place_of(virtual: VirtualServer, real: RealServer) -> Place:
         lower_threshold=real.lower_threshold,
         tunnel=tunnel,
     )
-    return Place(real, f"{virtual.id}.{real.id}", destination, plain(real.weight))
+    return Place(real, f"{real.virtual_server}.{real.id}", destination, plain(real.weight))

@@ -15,11 +15,11 @@ import msgspec
 from ipvs_programmer.table import Destination, DestinationKey, Key, Pool, Service, Table
 
 
-class _Operation(msgspec.Struct, frozen=True):
+class _Operation(msgspec.Struct, frozen=True, gc=False):
     kind: ClassVar[str]
 
 
-class AddService(_Operation, frozen=True):
+class AddService(_Operation, frozen=True, gc=False):
     """Make a virtual service."""
 
     kind: ClassVar[str] = "add-service"
@@ -34,7 +34,7 @@ class AddService(_Operation, frozen=True):
         return f"add service {self.key} {self.service}"
 
 
-class EditService(_Operation, frozen=True):
+class EditService(_Operation, frozen=True, gc=False):
     """Give a virtual service other settings; its connections and destinations stay."""
 
     kind: ClassVar[str] = "edit-service"
@@ -49,7 +49,7 @@ class EditService(_Operation, frozen=True):
         return f"edit service {self.key} {self.service}"
 
 
-class DeleteService(_Operation, frozen=True):
+class DeleteService(_Operation, frozen=True, gc=False):
     """Remove a virtual service and its destinations."""
 
     kind: ClassVar[str] = "delete-service"
@@ -59,7 +59,7 @@ class DeleteService(_Operation, frozen=True):
         return f"delete service {self.key}"
 
 
-class AddDestination(_Operation, frozen=True):
+class AddDestination(_Operation, frozen=True, gc=False):
     """Put a real server into a service."""
 
     kind: ClassVar[str] = "add-destination"
@@ -71,7 +71,7 @@ class AddDestination(_Operation, frozen=True):
         return f"add destination {d.key} to {self.key} weight {d.weight}{d.extras}"
 
 
-class EditDestination(_Operation, frozen=True):
+class EditDestination(_Operation, frozen=True, gc=False):
     """Give a destination other settings; its connections stay."""
 
     kind: ClassVar[str] = "edit-destination"
@@ -83,7 +83,7 @@ class EditDestination(_Operation, frozen=True):
         return f"edit destination {d.key} of {self.key} weight {d.weight} {d.forwarding.name}{d.extras}"
 
 
-class DeleteDestination(_Operation, frozen=True):
+class DeleteDestination(_Operation, frozen=True, gc=False):
     """Take a real server out of a service."""
 
     kind: ClassVar[str] = "delete-destination"

@@ -136,7 +136,7 @@ class Programmer:
         assert revision is not None  # noqa: S101  # the inputs are ready
         if self._layout is not None and self._layout.revision is revision:
             return self._layout, False
-        self._layout = self._report.layout = layout = Layout(revision)
+        self._layout = self._report.layout = layout = Layout(revision, self._layout)
         self._pools.configure(layout)
         # ours from before the first write, so that a crash after it leaves nothing without an owner
         self._owned.save(self._owned.keys | layout.by_key.keys())

@@ -69,7 +69,7 @@ def endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-class ServiceKey(msgspec.Struct, frozen=True, order=True):
+class ServiceKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """A virtual service's identity: protocol number, address, port."""
 
     protocol: int
@@ -86,7 +86,7 @@ class ServiceKey(msgspec.Struct, frozen=True, order=True):
         return f"{name} {endpoint(self.address, self.port)}"
 
 
-class MarkKey(msgspec.Struct, frozen=True, order=True):
+class MarkKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """A firewall-mark service's identity; a mark may have one service a family."""
 
     family: int
@@ -119,7 +119,7 @@ def full_mask(family: int) -> int:
     return 128 if family == socket.AF_INET6 else 0xFFFFFFFF
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class Service(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A virtual service's settings."""
 
     key: Key
@@ -160,7 +160,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return socket.inet_ntoa(self.netmask.to_bytes(4, "big"))
 
 
-class DestinationKey(msgspec.Struct, frozen=True, order=True):
+class DestinationKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """A destination's identity within its service."""
 
     address: str
@@ -175,7 +175,7 @@ class DestinationKey(msgspec.Struct, frozen=True, order=True):
         return endpoint(self.address, self.port)
 
 
-class Tunnel(msgspec.Struct, frozen=True):
+class Tunnel(msgspec.Struct, frozen=True, gc=False):
     """How a destination's tunnel differs from plain IP in IP, which is no `Tunnel` but None.
 
     Raises:
@@ -200,7 +200,7 @@ class Tunnel(msgspec.Struct, frozen=True):
         return words
 
 
-class Destination(msgspec.Struct, frozen=True, kw_only=True):
+class Destination(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A destination's settings."""
 
     key: DestinationKey

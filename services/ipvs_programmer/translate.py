@@ -41,7 +41,9 @@ _CHECKSUMS: Final = {"none": Checksum.NOCSUM, "csum": Checksum.CSUM, "remcsum": 
 def canonical(address: str) -> str:
     """Write an address as the kernel's comes back, so that equal addresses are equal text."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.inet_ntop(family, socket.inet_pton(family, address))
+    found = socket.inet_ntop(family, socket.inet_pton(family, address))
+    # mostly it is that already: tens of thousands of equal texts are megabytes
+    return address if found == address else found
 
 
 def key_of(virtual: VirtualServer) -> Key:

@@ -14,7 +14,7 @@ LARGEST: Final = 2**31 - 1
 """The kernel keeps a weight as a signed 32-bit number and refuses a negative one (ip_vs_ctl.c)."""
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a destination's weight comes from; see `vipbus.contracts.Destination`."""
 
     configured: int | None = None

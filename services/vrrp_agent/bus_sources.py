@@ -59,9 +59,9 @@ class Sources:
         self.proxies = frozenset(name for kind, name in sound if kind == "proxy")
         servers = {name.partition(".")[0] for name in self.verdicts}
         members: dict[str, dict[str, bool]] = {}
-        for each in revision.real_servers:
-            if each.virtual_server in servers:
-                pool = members.setdefault(each.virtual_server, {})
+        for server in servers:
+            for each in revision.pool(server):
+                pool = members.setdefault(server, {})
                 pool[each.id] = pool.get(each.id, False) or bool(each.checks)
         self._members = members
         self._told = {key: told for key, told in self._told.items() if key in named}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vipbus.contracts import CONFIG, TABLE, InstanceTable, VrrpConfiguration, name_token
+from vipbus.contracts import CONFIG_OUTLINE, TABLE, InstanceTable, VrrpConfiguration, name_token
 from vipbus.runtime import secrets
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.revision import Revision, Revisions
@@ -16,7 +16,7 @@ from vrrp_agent.exchange import Command, Configure, Mailbox, TableSeen
 
 if TYPE_CHECKING:
     from vipbus.bus import Bus, Follow
-    from vipbus.contracts import ConfigDocument, TableDocument
+    from vipbus.contracts import ConfigOutline, TableDocument
 
 _CALM = 0.01
 """Seconds between a change of the configuration and the look at it."""
@@ -50,11 +50,11 @@ class Followers:
         revisions = Revisions()
         readiness.revisions_from(revisions.numbers)
         config = bus.follow(
-            CONFIG, f"{self._token}.>", on_change=lambda: self._config_changed(config, revisions)
+            CONFIG_OUTLINE, f"{self._token}.>", on_change=lambda: self._config_changed(config, revisions)
         )
         table = bus.follow(TABLE, f"{self._token}.instance.>", on_change=lambda: self._table_changed(table))
 
-    def _config_changed(self, follow: Follow[ConfigDocument], revisions: Revisions) -> None:
+    def _config_changed(self, follow: Follow[ConfigOutline], revisions: Revisions) -> None:
         """Look at the configuration soon: thousands of entities may come before their head does."""
         head = follow.entries.get(f"{self._token}.head")
         if head is None or head.body == self._head or self._looking is not None:
@@ -62,7 +62,7 @@ class Followers:
         loop = asyncio.get_running_loop()
         self._looking = loop.call_later(_CALM, self._look_at_config, follow, revisions)
 
-    def _look_at_config(self, follow: Follow[ConfigDocument], revisions: Revisions) -> None:
+    def _look_at_config(self, follow: Follow[ConfigOutline], revisions: Revisions) -> None:
         """Hand a new whole revision to the loop; a bus without one is no order to stop."""
         self._looking = None
         revisions.update(follow.entries, self._router)

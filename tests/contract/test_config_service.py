@@ -23,7 +23,7 @@ from vipbus.contracts import (
     ConfigRefused,
     Event,
     Head,
-    RealServer,
+    Pool,
     ReloadConfig,
     ReloadResult,
     revision_digest,
@@ -51,7 +51,8 @@ virtual_server 10.9.0.100 80 {
 }
 """
 CHANGED = GOOD.replace("weight 1\n        TCP_CHECK", "weight 5\n        TCP_CHECK")
-FIRST = "r1.real-server.10-9-0-100_80_tcp.10-9-1-21_80"
+FIRST = "r1.pool.10-9-0-100_80_tcp.0"
+"""The pool of the virtual server, whose first real server the tests change."""
 
 
 class Service:
@@ -139,9 +140,9 @@ class Service:
         return {key: entry.revision for key, entry in self.all.entries.items()}
 
     def weight(self) -> int:
-        entity = self.all.entries[FIRST].value
-        assert isinstance(entity, RealServer)
-        return entity.weight
+        pool = self.all.entries[FIRST].value
+        assert isinstance(pool, Pool)
+        return pool.real_servers[0].weight
 
     async def events(self, kind: type[Event]) -> list[Event]:
         """Read every event of a kind that the history holds."""
@@ -300,11 +301,12 @@ def test_the_files_of_several_routers_have_each_its_own_conditions(service: Run)
         for router in ("r1", "r2"):
             await eventually_async(lambda router=router: one.revision(router) == 1, f"{router} has its own")
         weights = {
-            key: entry.value.weight
-            for key, entry in one.all.entries.items()
-            if isinstance(entry.value, RealServer) and entry.value.address == "10.9.1.21"
+            (token, each.weight)
+            for token, revision in one.whole().routers.items()
+            for each in revision.real_servers
+            if each.address == "10.9.1.21"
         }
-        assert {key.split(".")[0]: weight for key, weight in weights.items()} == {"r1": 5, "r2": 7}
+        assert weights == {("r1", 5), ("r2", 7)}
 
     service(story)
 
@@ -352,7 +354,7 @@ def test_a_server_that_is_removed_and_comes_again(service: Run) -> None:
         one.file.write_text(GOOD[:start] + "}\n")
         await one.reload()
         assert (await one.reaches(2)).entities == 4
-        assert len(one.all.entries) == 5
+        assert [each.address for each in one.whole().routers["r1"].real_servers] == ["10.9.1.21"]
         one.file.write_text(GOOD)
         await one.reload()
         assert (await one.reaches(3)).entities == 5
@@ -484,8 +486,9 @@ def test_a_write_that_was_cut_off_is_completed(service: Run) -> None:
         await one.reaches(1)
         one.end(signal.SIGKILL)
         # as if the process had died after the entity and before the head
-        changed = msgspec.structs.replace(one.all.entries[FIRST].value, weight=5)
-        await one.write(FIRST, msgspec.json.encode(changed))
+        body = one.all.entries[FIRST].body
+        assert b'"port":80,"checks"' in body
+        await one.write(FIRST, body.replace(b'"port":80,"checks"', b'"port":80,"weight":5,"checks"'))
         await eventually_async(lambda: one.weight() == 5, "half of the next revision")
         assert not one.whole().routers
         one.file.write_text(CHANGED)
@@ -503,8 +506,9 @@ def test_a_write_that_was_cut_off_and_is_no_longer_wanted_is_undone(service: Run
         one.start()
         await one.reaches(1)
         one.end(signal.SIGKILL)
-        changed = msgspec.structs.replace(one.all.entries[FIRST].value, weight=5)
-        await one.write(FIRST, msgspec.json.encode(changed))
+        body = one.all.entries[FIRST].body
+        assert b'"port":80,"checks"' in body
+        await one.write(FIRST, body.replace(b'"port":80,"checks"', b'"port":80,"weight":5,"checks"'))
         one.start()
         await eventually_async(lambda: one.all.live and one.weight() == 1, "the entity is as the head says")
         await one.reaches(1)
@@ -512,7 +516,7 @@ def test_a_write_that_was_cut_off_and_is_no_longer_wanted_is_undone(service: Run
     service(story)
 
 
-@pytest.mark.parametrize("key", [FIRST, "r1.head", "r1.real-server.x.y"])
+@pytest.mark.parametrize("key", [FIRST, "r1.head", "r1.pool.x.0", "r1.real-server.x.y"])
 @pytest.mark.parametrize("body", [b"{", b"\xff\x00", None])
 def test_what_someone_else_writes_is_put_back(service: Run, key: str, body: bytes | None) -> None:
     async def story(one: Service) -> None:

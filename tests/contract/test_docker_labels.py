@@ -20,7 +20,7 @@ from tests.support.docker_engine import DockerEngine, running, why_not
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually_async
 from vipbus.bus import Bus, BusAddress, conditions
-from vipbus.contracts import CONFIG, Condition, Head, RealServer, TcpCheck
+from vipbus.contracts import CONFIG, Condition, Head, TcpCheck
 from vipbus.runtime.revision import Revisions
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
@@ -89,7 +89,7 @@ class Service:
         revisions.update(self.all.entries)
         if not self.all.live or "r1" not in revisions.routers:
             return {"not whole": 0}
-        reals = (each.value for each in self.all.entries.values() if isinstance(each.value, RealServer))
+        reals = revisions.routers["r1"].real_servers
         return {each.origin.removeprefix("docker "): each.weight for each in reals}
 
     async def has(self, within: float = TAKES, **pool: int) -> None:
@@ -144,7 +144,9 @@ def test_the_life_of_a_container(tell: Tell, empty: DockerEngine) -> None:
 
     async def story(one: Service) -> None:
         await one.has(web_1=1, within=20)
-        (real,) = (each.value for each in one.all.entries.values() if isinstance(each.value, RealServer))
+        revisions = Revisions()
+        revisions.update(one.all.entries)
+        (real,) = revisions.routers["r1"].real_servers
         before.reload()
         address = before.attrs["NetworkSettings"]["Networks"]["servers"]["IPAddress"]
         assert (real.address, real.port) == (address, 8080)

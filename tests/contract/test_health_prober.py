@@ -22,7 +22,7 @@ from health_prober.metrics import WRITES_REFUSED
 from health_prober.opinions import Opinions
 from health_prober.publisher import Publisher
 from health_prober.sharing import Electorate
-from health_prober.targets import targets_of
+from health_prober.targets import Targets
 from health_prober.verdicts import Book
 from tests.support.config import publish_config_on
 from tests.support.nats import NatsServer
@@ -500,7 +500,7 @@ def test_a_writer_that_has_read_less_of_the_membership_is_refused(
         (address,) = stage.pool.addresses
         key = stage.pool.key(address)
         book = Book()
-        book.take(targets_of([revision(*stage.pool.servers())]), {})
+        book.take(Targets().of([revision(*stage.pool.servers())]), {})
         stands = Verdict(
             virtual_server=VS,
             real_server=stage.pool.server(address).id,

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests.contract.revision_site import Site, play, weighing
-from tests.contract.test_config_service import large
+from tests.contract.test_config_service import GOOD, large
 from tests.support.cut import Cut
 from tests.support.nats import NatsServer, free_port
 from tests.support.waiting import eventually_async
 from vipbus.bus import BusAwayError
 from vipbus.contracts import revision_digest
 
-SMALL = weighing(5).replace("10.9.1.22", "10.9.1.23")
-"""One real server changed, one added, one removed."""
-LARGE = large(60)
+SMALL = weighing(5).replace("10.9.1.22", "10.9.1.23") + GOOD[GOOD.index("virtual_server") :].replace(
+    "10.9.0.100", "10.9.0.101"
+)
+"""One real server changed, one added, one removed, and a virtual server more."""
+LARGE = large(120)
 """Its undo is no part of the record: it goes before it."""
 
 

@@ -192,7 +192,7 @@ def test_single_real_servers_come_go_and_weigh(site: Run) -> None:
         assert (await one.change_server("add", "10.9.1.23:80", 3)).revision == 3
         assert (await one.change_server("remove", "10.9.1.22:80")).revision == 4
         await one.reaches(4)
-        found = {each.value for each in one.all.entries.values() if isinstance(each.value, RealServer)}
+        found = one.whole().routers["r1"].real_servers
         assert {(each.address, each.weight) for each in found} == {("10.9.1.21", 9), ("10.9.1.23", 3)}
         # it is checked as its neighbour is, at its own place
         (new,) = (each for each in found if each.address == "10.9.1.23")

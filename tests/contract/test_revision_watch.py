@@ -46,7 +46,7 @@ def test_a_watched_file_and_its_includes(nats_server: NatsServer, tmp_path: Path
         beside.rename(included.with_name("more.conf"))
         await one.reaches(4)
         assert one.weight() == 7
-        assert "r1.virtual-server.10-9-0-101_80_tcp" in one.all.entries
+        assert "r1.pool.10-9-0-101_80_tcp.0" in one.all.entries
         await one.condition(lambda found: found.ready, "all is right again")
 
     play(nats_server, tmp_path, story)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from vipbus.bus import Bus, BusAddress
-from vipbus.contracts import CONFIG, Entity, Head, name_token, revision_digest
+from vipbus.contracts import CONFIG, Entity, Head, encoded, entity_count, name_token, revision_digest
 from vipbus.telemetry import trace
 
 
@@ -35,7 +35,7 @@ async def publish_config_on(bus: Bus, entities: Iterable[Entity], router: str) -
         await asyncio.sleep(0.01)
     before = dict(follow.entries)
     context = trace.record("publish")
-    bodies = {entity.key: msgspec.json.encode(entity) for entity in entities}
+    bodies = encoded(entities)
 
     async def write(key: str, body: bytes | None) -> None:
         last = before[key].revision if key in before else (await bus.revision(CONFIG, key))[0]
@@ -45,7 +45,7 @@ async def publish_config_on(bus: Bus, entities: Iterable[Entity], router: str) -
     head = Head(
         router=router,
         revision=old_head.revision + 1 if old_head else 1,
-        entities=len(bodies),
+        entities=entity_count(bodies),
         digest=revision_digest(bodies),
         source="test",
         accepted_at=datetime.now(UTC),

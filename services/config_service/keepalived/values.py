@@ -170,7 +170,8 @@ def choice(word: str, choices: Iterable[str]) -> str:
     known = tuple(choices)
     if word not in known:
         raise RefusedError(f"{quoted(word)} is none of {' '.join(known)}{near(word, known)}")
-    return word
+    # the contracts' own object: a default is told by what it is, and not by its text (msgspec, omit_defaults)
+    return known[known.index(word)]
 
 
 def near(word: str, known: Iterable[str]) -> str:

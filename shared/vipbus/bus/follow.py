@@ -57,6 +57,7 @@ class Follow(Generic[T]):
         on_change: Callable[[], None],
         saved: Path | None,
         on_key: Callable[[str], None] = lambda _key: None,
+        own: Callable[[str], bytes | None] = lambda _key: None,
     ) -> None:
         self.bucket = bucket
         self.pattern = pattern
@@ -77,6 +78,7 @@ class Follow(Generic[T]):
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(bucket.document)
         self._on_change = on_change
         self._on_key = on_key
+        self._own = own
         self._saved = SavedPicture(saved, bucket.name) if saved is not None else None
         self._saving: asyncio.TimerHandle | None = None
         self._save_by = 0.0
@@ -158,6 +160,8 @@ class Follow(Generic[T]):
             removed[key] = trace
         else:
             removed.pop(key, None)
+            if (own := self._own(key)) == body:
+                body = own
             try:
                 value = self._decoder.decode(body)
             except UNREADABLE as error:

@@ -53,13 +53,15 @@ class Reads(Connection):
         on_change: Callable[[], None] | None = None,
         saved: Path | None = None,
         on_key: Callable[[str], None] | None = None,
+        own: Callable[[str], bytes | None] | None = None,
     ) -> Follow[T]:
         """Follow the keys of a bucket that match a subject pattern, for as long as the bus lives.
 
         ``on_change`` is called after each change or whole new snapshot; the state is in the follow.
         ``saved`` is a file with the last state seen: read now, so that a start without a bus knows what
         was, and written after changes. ``on_key`` is told before ``on_change`` of each key that changes in a
-        picture that is whole; of a new snapshot it is told nothing.
+        picture that is whole; of a new snapshot it is told nothing. ``own`` gives what a writer of the bucket
+        has written to a key, so that the same bytes are not held twice.
         """
         wake = on_change or (lambda: None)
         tell = on_key or (lambda _key: None)
@@ -69,6 +71,7 @@ class Reads(Connection):
             on_change=lambda: self._call(wake),
             saved=saved,
             on_key=lambda key: self._call(partial(tell, key)),
+            own=own or (lambda _key: None),
         )
         self._follows.append(follow)
         if self._client.is_connected and self._js is not None:

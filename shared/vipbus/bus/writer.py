@@ -95,6 +95,11 @@ class StateWriter(Generic[T]):
             known.pop(key, None)
         self._settle()
 
+    def body(self, key: str) -> bytes | None:
+        """Give what was said of a key last, encoded; None: nothing, or that it is gone."""
+        pending = self._said.get(key)
+        return pending.body if pending is not None else None
+
     async def flushed(self, timeout: float) -> bool:
         """Wait until everything said is written; False when it was not within ``timeout`` seconds."""
         try:

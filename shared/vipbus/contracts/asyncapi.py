@@ -26,7 +26,9 @@ Json = dict[str, Any]
 
 _PARAMETERS: Final[dict[str, str]] = {
     "proxy": "a proxy's name as a token",
-    "pool": "a pool's name as a token; in the bucket `proxy` its whole token, `pool-web`",
+    "pool": "A pool's token: its virtual server's, or of the pool of a proxy `pool-web`; in the key of a "
+    "`ProxyPool` its name alone.",
+    "part": "0; of a pool that is too large for one document, counting on.",
     "router": "The router's name as a token: lower case, anything but a-z 0-9 _ - written as a hyphen.",
     "instance": "The VRRP instance's name as a token.",
     "virtual-server": "Address, port and protocol as a token: 10-9-0-1_80_tcp.",

@@ -1,14 +1,11 @@
-"""Desired state: what config-service publishes, one entity a key, and the head that names a whole revision.
+"""Desired state: the entities of a router's configuration. How they stand on the bus is `documents`.
 
-A revision belongs to one router: the entities below ``<router>.`` in the bucket ``config``. Durations are
-seconds, addresses canonical text (RFC 5952 for IPv6).
+Durations are seconds, addresses canonical text (RFC 5952 for IPv6).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,7 +16,6 @@ from vipbus.contracts.limits import (
     PersistenceSeconds,
     Port,
     Seconds,
-    Time,
     Weight,
     check_address,
 )
@@ -34,7 +30,6 @@ from vipbus.contracts.pools import (
 )
 from vipbus.contracts.proxy import Proxy
 from vipbus.contracts.proxy_pool import ProxyPool
-from vipbus.contracts.revisions import How
 from vipbus.contracts.tokens import (
     address_token,
     mark_token,
@@ -58,7 +53,6 @@ Scheduler = Literal[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos"
 ]
 Threshold = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-_DIGEST_OCTETS: Final = 16
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
@@ -145,17 +139,20 @@ class VirtualServer(
         """How people name it: ``10.9.0.1:80 TCP``, ``FWM 7``."""
         return virtual_server_words(self.address, self.port, self.protocol, self.mark, self.family)
 
-    keys: ClassVar[str] = "<router>.virtual-server.<virtual-server>"
-    """How `key` is built."""
-
     @property
     def key(self) -> str:
-        """Where this entity stands in the bucket ``config``."""
+        """Which entity of all it is."""
         return f"{name_token(self.router)}.virtual-server.{self.id}"
 
 
 class RealServer(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="real-server"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    tag_field="kind",
+    tag="real-server",
 ):
     """A pool's member and how it is checked; no check: it always counts as up."""
 
@@ -199,44 +196,10 @@ class RealServer(
         """The real server's token: ``10-9-0-21_80``."""
         return address_token(self.address, self.port)
 
-    keys: ClassVar[str] = "<router>.real-server.<virtual-server>.<real-server>"
-    """How `key` is built."""
-
     @property
     def key(self) -> str:
-        """Where this entity stands in the bucket ``config``."""
+        """Which entity of all it is."""
         return f"{name_token(self.router)}.real-server.{self.virtual_server}.{self.id}"
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="head"):
-    """Names a router's revision that is whole: holders of entities with this digest hold all of it."""
-
-    router: Name
-    revision: Counter
-    """One accepted configuration; counts up from 1."""
-    entities: Counter
-    digest: str
-    source: str
-    """The file that was read, as it was named."""
-    accepted_at: Time
-    cause: str = ""
-    by: str = ""
-    """Who said it: ``root@lb-a``."""
-    how: How = "file"
-    why: str = ""
-    file: str = ""
-    """Digest of the entities that the router's own file said when it was last taken: as long as it says the
-    same, what was said later stays. Empty: there was none."""
-    base: Counter = 0
-    """The revision in which an operator had the last word; 0 or its own: this one."""
-
-    keys: ClassVar[str] = "<router>.head"
-    """How `key` is built."""
-
-    @property
-    def key(self) -> str:
-        """Where the head stands in the bucket ``config``."""
-        return f"{name_token(self.router)}.head"
 
 
 Entity = (
@@ -252,53 +215,4 @@ Entity = (
     | Proxy
     | ProxyPool
 )
-ConfigDocument = (
-    VrrpInstance
-    | SyncGroup
-    | VrrpScript
-    | TrackFile
-    | TrackProcess
-    | VrrpSettings
-    | IpvsSettings
-    | VirtualServer
-    | RealServer
-    | Proxy
-    | ProxyPool
-    | Head
-)
-
-
-def revision_digest(bodies: Mapping[str, bytes]) -> str:
-    """Digest a revision's encoded entities by key, whatever order they are held in: 32 hexadecimal digits.
-
-    Over the bodies as they crossed the bus, so that a reader that does not know a newer field agrees. It is
-    the sum of a digest of each (`moved_digest`): of forty thousand, one that changes is one to look at.
-    """
-    return _written(sum(_digest(key, body) for key, body in bodies.items()))
-
-
-def moved_digest(digest: str, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    """Digest entities where another set is known, and its digest: what is the same in both costs little."""
-    total = int(digest, 16)
-    get = before.get
-    common = 0
-    for key, body in after.items():
-        was = get(key)
-        if was is None:
-            total += _digest(key, body)
-            continue
-        common += 1
-        if was is not body and was != body:
-            total += _digest(key, body) - _digest(key, was)
-    if common < len(before):
-        total -= sum(_digest(key, was) for key, was in before.items() if key not in after)
-    return _written(total)
-
-
-def _digest(key: str, body: bytes) -> int:
-    found = hashlib.blake2b(b"%b\0%b" % (key.encode(), body), digest_size=_DIGEST_OCTETS)
-    return int.from_bytes(found.digest())
-
-
-def _written(total: int) -> str:
-    return f"{total % (1 << 8 * _DIGEST_OCTETS):0{2 * _DIGEST_OCTETS}x}"
+"""What a configuration consists of."""

@@ -155,7 +155,7 @@ is inhibited is down or its pool below its quorum, the sorry server stands in fo
 keeps what is held."""
 
 
-class Destination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Destination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A real server as the kernel has it (ipvsadm(8)); a weight of 0 receives no new connections.
 
     Where ``weight`` comes from: ``configured``, or ``checked`` if a check says another; at ``ramp`` percent

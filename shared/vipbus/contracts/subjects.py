@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from vipbus.contracts.config import ConfigDocument
+from vipbus.contracts.documents import ConfigDocument, ConfigOutline
 from vipbus.contracts.proxy import ProxyPoolTable
 from vipbus.contracts.proxy_process import ProxyProcess
 from vipbus.contracts.state import Member, OperatorState, Opinion, Role, TableDocument, Verdict
@@ -37,6 +37,12 @@ CONFIG: Final[Bucket[ConfigDocument]] = Bucket(
     ConfigDocument,  # type: ignore[arg-type]  # a union is no class to mypy
     "config-service",
 )
+CONFIG_OUTLINE: Final[Bucket[ConfigOutline]] = Bucket(
+    CONFIG.name,
+    ConfigOutline,  # type: ignore[arg-type]  # a union is no class to mypy
+    CONFIG.writer,
+)
+"""The same bucket for whoever does not read all real servers; no bucket of its own."""
 ROLE: Final = Bucket("role", Role, "vrrp-agent")
 HEALTH: Final = Bucket("health", Verdict, "health-prober")
 TABLE: Final[Bucket[TableDocument]] = Bucket(

@@ -1,18 +1,36 @@
-"""A router's entities as a consumer holds them: kept in order and digested as they change, one by one.
+"""A router's documents as a consumer holds them: kept in order and digested as they change, one by one.
 
-A revision of forty thousand entities of which one is another must not cost a look into each.
+A revision of thousands of documents of which one is another must not cost a look into each.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from vipbus.contracts import ConfigDocument, RealServer, moved_digest, revision_digest
+from vipbus.contracts import moved_digest, revision_digest
+from vipbus.telemetry.trace import TraceContext
 
-if TYPE_CHECKING:
-    from vipbus.bus import Entry
+
+class Entry(Protocol):
+    """A document as a follow has it."""
+
+    @property
+    def value(self) -> object:
+        """Of `ConfigDocument` or `ConfigOutline`."""
+
+    @property
+    def revision(self) -> int:
+        """Of the bucket."""
+
+    @property
+    def body(self) -> bytes:
+        """As it came."""
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """That wrote it."""
 
 
 class Held:
@@ -20,28 +38,19 @@ class Held:
 
     def __init__(self, token: str) -> None:
         self.digest = revision_digest({})
-        """Of all entities."""
+        """Of all documents."""
         self._prefix = f"{token}."
         self._head = f"{token}.head"
-        self._entries: dict[str, Entry[ConfigDocument]] = {}
-        self._real_servers = _Row()
-        self._others = _Row()
-
-    def __len__(self) -> int:
-        """Count the entities."""
-        return len(self._real_servers.keys) + len(self._others.keys)
+        self._entries: dict[str, Entry] = {}
+        self._keys: list[str] = []
+        self._values: list[object] = []
 
     @property
-    def real_servers(self) -> tuple[RealServer, ...]:
-        """Those of the most frequent kind, by key."""
-        return tuple(self._real_servers.values)  # type: ignore[arg-type]  # `move` puts no others there
+    def documents(self) -> tuple[object, ...]:
+        """All of them, by key."""
+        return tuple(self._values)
 
-    @property
-    def others(self) -> tuple[ConfigDocument, ...]:
-        """All others, by key."""
-        return tuple(self._others.values)
-
-    def move(self, entries: Mapping[str, Entry[ConfigDocument]]) -> None:
+    def move(self, entries: Mapping[str, Entry]) -> None:
         """Take what differs from the time before."""
         before = self._entries
         get = before.get
@@ -56,36 +65,12 @@ class Held:
             {key: entries[key].body for key in fresh},
         )
         self._entries = dict(entries)
-        moved = gone or [key for key in fresh if key not in before or _of(before[key]) != _of(entries[key])]
-        if moved:
-            self._sort()
+        if gone or any(key not in before for key in fresh):
+            self._keys = sorted(key for key in entries if self._is_own(key))
+            self._values = [entries[key].value for key in self._keys]
             return
         for key in fresh:
-            row = self._real_servers if _of(entries[key]) else self._others
-            row.put(key, entries[key].value)
+            self._values[bisect_left(self._keys, key)] = entries[key].value
 
     def _is_own(self, key: str) -> bool:
         return key.startswith(self._prefix) and key != self._head
-
-    def _sort(self) -> None:
-        own = sorted(key for key in self._entries if self._is_own(key))
-        values = [self._entries[key].value for key in own]
-        pairs = list(zip(own, values, strict=True))
-        self._real_servers = _Row([pair for pair in pairs if isinstance(pair[1], RealServer)])
-        self._others = _Row([pair for pair in pairs if not isinstance(pair[1], RealServer)])
-
-
-class _Row:
-    """Values by sorted keys."""
-
-    def __init__(self, pairs: list[tuple[str, ConfigDocument]] | None = None) -> None:
-        self.keys = [key for key, _ in pairs or ()]
-        self.values = [value for _, value in pairs or ()]
-
-    def put(self, key: str, value: ConfigDocument) -> None:
-        self.values[bisect_left(self.keys, key)] = value
-
-
-def _of(entry: Entry[ConfigDocument]) -> bool:
-    """Say in which row an entry stands."""
-    return isinstance(entry.value, RealServer)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from functools import cached_property
+from operator import attrgetter
 
 import msgspec
 
 from vipbus.contracts import (
-    ConfigDocument,
     Head,
     IpvsSettings,
+    Pool,
     Proxy,
     ProxyPool,
     RealServer,
     SyncGroup,
     TrackFile,
     TrackProcess,
+    UnreadPool,
     VirtualServer,
     VrrpConfiguration,
     VrrpInstance,
@@ -24,14 +27,13 @@ from vipbus.contracts import (
     VrrpSettings,
     name_token,
 )
-from vipbus.runtime.held import Held
+from vipbus.runtime.held import Entry, Held
 from vipbus.telemetry.trace import TraceContext
 
-if TYPE_CHECKING:
-    from vipbus.bus import Entry
+_pool = attrgetter("virtual_server")
 
 
-class Revision(msgspec.Struct, frozen=True, kw_only=True):
+class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One whole accepted configuration of one router."""
 
     head: Head
@@ -42,8 +44,23 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """None: nothing was said of the table as a whole."""
     proxies: tuple[Proxy, ...] = ()
     proxy_pools: tuple[ProxyPool, ...] = ()
+    unread: tuple[UnreadPool, ...] = ()
+    """The pools of one that was taken from `ConfigOutline`: then it has no virtual and no real servers."""
     trace: TraceContext | None = None
     """Of the head's write."""
+
+    @cached_property
+    def members(self) -> Mapping[str, tuple[RealServer, ...]]:
+        """Give the real servers by their `RealServer.virtual_server`; one that nobody names has none here."""
+        found: dict[str, tuple[RealServer, ...]] = {}
+        for pool, each in itertools.groupby(self.real_servers, _pool):
+            found[pool] = (*found.get(pool, ()), *each)
+        return found
+
+    def pool(self, token: str) -> tuple[RealServer, ...]:
+        """Give the real servers of one `RealServer.virtual_server`, read or unread."""
+        unread = [each for pool in self.unread if pool.pool == token for each in pool.members()]
+        return (*self.members.get(token, ()), *unread)
 
     @property
     def router(self) -> str:
@@ -59,7 +76,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 class Revisions:
     """The last whole revision of each router, taken from the entries of the bucket ``config``.
 
-    While a revision is being written the entities differ from what the head names; until the head comes
+    While a revision is being written the documents differ from what the head names; until the head comes
     whose digest fits, the revision before stays. It also stays when the head is not there: a bus that lost
     its store looks empty, and that is no reason to give up an address.
     """
@@ -69,7 +86,7 @@ class Revisions:
         self._seen: dict[str, int] = {}
         self._held: dict[str, Held] = {}
         self.waiting = False
-        """True while a head is there whose revision is not whole: any further entity may complete it."""
+        """True while a head is there whose revision is not whole: any further document may complete it."""
 
     @property
     def routers(self) -> Mapping[str, Revision]:
@@ -81,14 +98,14 @@ class Revisions:
         # asked from the endpoint's thread too, while another router's may be coming
         return {revision.router: revision.head.revision for revision in list(self._whole.values())}
 
-    def update(self, entries: Mapping[str, Entry[ConfigDocument]], router: str | None = None) -> set[str]:
+    def update(self, entries: Mapping[str, Entry], router: str | None = None) -> set[str]:
         """Take what is new and whole; return the tokens of the routers that changed.
 
         ``router`` limits the work to one router.
         """
         if router is not None:
             token = name_token(router)
-            # asked for at each of forty thousand changes: it must not look at all that there is
+            # asked for at each of thousands of changes: it must not look at all that there is
             head = entries.get(f"{token}.head")
             heads = {} if head is None else {token: head}
         else:
@@ -107,21 +124,29 @@ class Revisions:
         return changed
 
 
-def _whole_revision(head_entry: Entry[ConfigDocument], held: Held) -> Revision | None:
+def _whole_revision(head_entry: Entry, held: Held) -> Revision | None:
     head = head_entry.value
-    if not isinstance(head, Head) or (len(held), held.digest) != (head.entities, head.digest):
+    if not isinstance(head, Head) or held.digest != head.digest:
         return None
-    others = held.others
+    pools: list[Pool] = []
+    unread: list[UnreadPool] = []
+    others: list[object] = []
+    for value in held.documents:
+        if isinstance(value, Pool):
+            pools.append(value)
+        elif isinstance(value, UnreadPool):
+            unread.append(value)
+        else:
+            others.append(value)
     return Revision(
         head=head,
-        vrrp=vrrp_configuration(
-            head.router, head.revision, [value for value in others if not isinstance(value, VirtualServer)]
-        ),
-        virtual_servers=tuple([value for value in others if isinstance(value, VirtualServer)]),
-        real_servers=held.real_servers,
+        vrrp=vrrp_configuration(head.router, head.revision, others),
+        virtual_servers=tuple([pool.virtual_server for pool in pools if pool.virtual_server is not None]),
+        real_servers=tuple(itertools.chain.from_iterable(pool.real_servers for pool in pools)),
         ipvs=next((value for value in others if isinstance(value, IpvsSettings)), None),
         proxies=tuple([value for value in others if isinstance(value, Proxy)]),
         proxy_pools=tuple([value for value in others if isinstance(value, ProxyPool)]),
+        unread=tuple(unread),
         trace=head_entry.trace,
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from config_service.past import entities_of
 from tests.corpus.files import FILES, Case, cases, meaning, read
 from tests.corpus.golden import GOLDEN, golden
-from vipbus.contracts import Entity
+from vipbus.contracts import Entity, encoded
 
 CASES = list(cases())
 
@@ -18,6 +19,8 @@ def test_a_file_means_what_its_golden_file_says(case: Case) -> None:
     assert meaning(found).decode() == golden(case).read_text()
     for entity in found.entities:
         assert msgspec.json.decode(msgspec.json.encode(entity), type=Entity) == entity
+    bodies = encoded(found.entities)
+    assert encoded(entities_of(bodies)) == bodies
 
 
 def test_there_is_a_golden_file_for_each_and_no_other() -> None:

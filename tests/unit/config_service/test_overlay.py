@@ -9,7 +9,15 @@ import pytest
 
 from config_service.overlay import Bodies, Overlaid, is_overlaid
 from vipbus.bus import Entry
-from vipbus.contracts import ConfigDocument, Entity, RealServer, VirtualServer
+from vipbus.contracts import (
+    ConfigDocument,
+    Document,
+    Entity,
+    RealServer,
+    VirtualServer,
+    encoded,
+    pool_key_of,
+)
 
 WEB = VirtualServer(router="r1", address="10.9.0.1", port=80, scheduler="rr", forwarding="NAT")
 DNS = VirtualServer(router="r1", address="10.9.0.2", port=53, scheduler="rr", forwarding="NAT")
@@ -19,11 +27,12 @@ OTHER = RealServer(router="r1", virtual_server=DNS.id, address="172.18.0.4", por
 
 
 def bodies(*entities: Entity) -> Bodies:
-    return {entity.key: msgspec.json.encode(entity) for entity in entities}
+    return encoded(entities)
 
 
 def held(*entities: Entity) -> dict[str, Entry[ConfigDocument]]:
-    return {entity.key: Entry(entity, 1, msgspec.json.encode(entity)) for entity in entities}
+    decode = msgspec.json.Decoder[Document](Document).decode
+    return {key: Entry(decode(body), 1, body) for key, body in bodies(*entities).items()}
 
 
 def member(entities: Sequence[Entity]) -> Iterable[Entity]:
@@ -32,13 +41,13 @@ def member(entities: Sequence[Entity]) -> Iterable[Entity]:
 
 def test_an_overlay_adds_to_every_base() -> None:
     overlaid = Overlaid()
-    base = bodies(WEB, FIRST)
+    base = bodies(WEB, FIRST, DNS)
     assert overlaid.over(base, {}) is base
     overlaid.lay(member)
     desired = overlaid.over(base, {})
-    assert desired == bodies(WEB, FIRST, MEMBER)
+    assert desired == bodies(WEB, FIRST, MEMBER, DNS)
     # what stays as it is stays the same bytes, whoever encoded it
-    assert desired[FIRST.key] is base[FIRST.key]
+    assert [key for key, body in desired.items() if base.get(key) is not body] == [f"{pool_key_of(WEB)}.0"]
     assert overlaid.over(bodies(WEB), {}) == bodies(WEB, MEMBER)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from config_service import past
 from vipbus.bus.packed import LARGEST
-from vipbus.contracts import revision_digest
+from vipbus.contracts import RealServer, VirtualServer, encoded, revision_digest
 from vipbus.contracts.revisions import RevisionNote, RevisionRecord
 
 BODIES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from((b"1", b"2", b'{"a":1}')))
@@ -103,3 +103,46 @@ def test_the_way_back_ends_where_nothing_whole_was_before() -> None:
     records = {each.note.revision: each for each in (record(3, 2), record(2, 0), record(1, 0))}
     with pytest.raises(ValueError, match="the oldest that can come back is 2"):
         past.way_back(records, 3, 1)
+
+
+WEB = VirtualServer(router="a", address="10.9.0.1", port=80, scheduler="rr", forwarding="DR")
+
+
+def pool(*weights: int, quorum: int = 1) -> dict[str, bytes]:
+    """Make a pool of real servers with these weights; 0: it is not there."""
+    return encoded(
+        (
+            msgspec.structs.replace(WEB, quorum=quorum),
+            *(
+                RealServer(
+                    router="a",
+                    virtual_server=WEB.id,
+                    address=f"10.9.{at >> 8}.{at & 255}",
+                    port=80,
+                    weight=weight,
+                )
+                for at, weight in enumerate(weights)
+                if weight
+            ),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ({}, pool(1, 1), (3, 0, 0)),
+        (pool(1, 1), {}, (0, 0, 3)),
+        (pool(1, 1), pool(1, 2), (0, 1, 0)),
+        (pool(1, 1), pool(1, 0, 5, quorum=2), (1, 1, 1)),
+        ({"x": b"1"}, {"x": b"2", "y": b"1", **pool(1)}, (3, 1, 0)),
+        # into many documents, and all of what was before stands in another one
+        (pool(*[1] * 20), pool(*[1] * 20, *[2] * 2000), (2000, 0, 0)),
+    ],
+)
+def test_what_differs_is_counted_in_entities(
+    before: dict[str, bytes], after: dict[str, bytes], counts: tuple[int, int, int]
+) -> None:
+    assert past.tally(before, after) == counts
+    undo = past.undo(before, before, after)
+    assert past.counted(undo, after) == counts

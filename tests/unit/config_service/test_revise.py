@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from config_service.past import entities_of
 from config_service.revise import Changes, Desired, Held, Present, Write, compare, desire, next_revision
 from config_service.sources import source
 from tests.unit.config_service.support import GOOD, compiled
 from vipbus.bus import Entry
-from vipbus.contracts import Entity, Head, revision_digest
+from vipbus.contracts import Head, revision_digest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 A, B, C = b"a", b"b", b"c"
@@ -115,7 +116,7 @@ def test_an_overlays_revision_lies_over_another() -> None:
 def test_desire_encodes_what_the_contracts_decode() -> None:
     configuration = compiled(GOOD)
     wanted = desire(configuration, "start")
-    decoded = {key: msgspec.json.decode(body, type=Entity) for key, body in wanted.bodies.items()}
+    decoded = {entity.key: entity for entity in entities_of(wanted.bodies)}
     assert decoded == {entity.key: entity for entity in configuration.entities}
     assert wanted.digest == revision_digest(wanted.bodies)
     assert desire(compiled(GOOD), "SIGHUP").bodies == wanted.bodies

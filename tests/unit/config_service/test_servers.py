@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-import msgspec
 import pytest
 
+from config_service.past import entities_of
 from config_service.revise import Desired, desire
 from config_service.servers import changed_server
 from tests.unit.config_service.support import compiled
-from vipbus.contracts import Entity, RealServer, revision_digest
+from vipbus.contracts import Entity, RealServer, entity_count, revision_digest
 from vipbus.contracts.config_commands import ChangeServer
 
 TEXT = """\
@@ -55,8 +55,8 @@ def change(verb: str, virtual: str, real: str, weight: int | None = None, like: 
 
 
 def new(desired: Desired) -> list[Entity]:
-    decode = msgspec.json.Decoder[Entity](Entity).decode
-    return [decode(body) for key, body in desired.bodies.items() if BASE.bodies.get(key) != body]
+    before = tuple(entities_of(BASE.bodies))
+    return [each for each in entities_of(desired.bodies) if each not in before]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_add(virtual: str, real: str, like: str, made: tuple[str, int, int, list
 
 def test_remove_and_weigh() -> None:
     removed = change("remove", "10.9.0.1:80", "10.9.1.22:8080")
-    assert (new(removed), len(removed.bodies)) == ([], len(BASE.bodies) - 1)
+    assert (new(removed), entity_count(removed.bodies)) == ([], entity_count(BASE.bodies) - 1)
     assert removed.digest == revision_digest(removed.bodies)
     (found,) = new(change("set-weight", "10.9.0.1:80", "10.9.1.21:8080", 0))
     assert isinstance(found, RealServer)

@@ -15,7 +15,7 @@ from config_service import past
 from config_service.revise import Desired, Present, Write, compare, next_revision
 from config_service.stance import Stance
 from vipbus.bus import Entry
-from vipbus.contracts import ConfigDocument, Head, VirtualServer, revision_digest
+from vipbus.contracts import ConfigDocument, Head, Pool, VirtualServer, encoded, revision_digest
 from vipbus.contracts.revisions import RevisionRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,12 +27,12 @@ Bodies = Mapping[str, bytes]
 
 
 def bodies(*weights: int) -> dict[str, bytes]:
-    """Make entities, one a number, that differ by it; 0: it is not there."""
-    return {
-        pool.key: msgspec.json.encode(msgspec.structs.replace(pool, quorum=weight))
+    """Make pools, one a number, that differ by it; 0: it is not there."""
+    return encoded(
+        msgspec.structs.replace(pool, quorum=weight)
         for pool, weight in zip(POOLS, weights, strict=False)
         if weight
-    }
+    )
 
 
 def said(what: Bodies, how: str = "file") -> Desired:
@@ -78,11 +78,11 @@ class Store:
 
     @property
     def entries(self) -> dict[str, Entry[ConfigDocument]]:
-        decode = msgspec.json.Decoder(VirtualServer).decode
+        decode = msgspec.json.Decoder(Pool).decode
         return {key: Entry(decode(body), sequence, body) for key, (sequence, body) in self.keys.items()}
 
     def is_whole(self) -> bool:
-        return self.head is not None and past.is_whole(self.bodies, self.head.digest, self.head.entities)
+        return self.head is not None and past.is_whole(self.bodies, self.head.digest)
 
 
 class Process:
@@ -96,11 +96,7 @@ class Process:
 
     def whole(self) -> Bodies | None:
         head = self.store.head
-        return (
-            past.whole(head.digest, head.entities, self.store.bodies, self._begun)
-            if head is not None
-            else None
-        )
+        return past.whole(head.digest, self.store.bodies, self._begun) if head is not None else None
 
     def settle(self) -> None:
         store, head = self.store, self.store.head
@@ -177,7 +173,7 @@ def at_every_revision_the_past_is_as_it_was(store: Store) -> None:
         at: Bodies = store.bodies
         for number in past.way_back(records, store.head.revision, then):
             at = past.wound_back(at, store.records[number][1])
-        assert past.is_whole(at, record.note.digest, record.note.entities)
+        assert past.is_whole(at, record.note.digest)
 
 
 FIRST, SECOND, THIRD = bodies(1, 1), bodies(2, 1), bodies(3, 0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,8 @@ from config_service.keepalived.compile import Configuration
 from config_service.load import compiler
 from config_service.problems import ConfigError
 from config_service.revise import desire
-from config_service.unchanged import Known
+from config_service.unchanged import Kept, Known
+from vipbus.contracts import encoded, entity_count
 from vipbus.runtime.secrets import Secrets
 
 PATH = Path("lb.conf")
@@ -238,5 +240,15 @@ real_server = [{ address = "10.1.0.2:80" }, { address = "10.1.0.3:80" }]
 """
     compiled = compiler(Path("v.toml"), "r1", Secrets.in_memory())
     configuration, bodies = Known().read(text, compiled)
-    assert set(bodies) == {entity.key for entity in configuration.entities}
-    assert sum(".real-server.pool-app." in key for key in bodies) == 2
+    assert bodies == encoded(configuration.entities)
+    assert entity_count({key: body for key, body in bodies.items() if ".pool.pool-app." in key}) == 2
+
+
+def test_what_another_process_has_read_is_not_compiled_again() -> None:
+    first = Reader()
+    bodies = first.read(TEXT)
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(first.known.kept), type=Kept)
+    second = Reader()
+    second.known = Known(kept)
+    assert second.read(TEXT) == bodies
+    assert second.compiled == [AROUND + block(1)]

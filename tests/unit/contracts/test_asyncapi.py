@@ -12,7 +12,17 @@ import jsonschema
 import msgspec
 import pytest
 
-from vipbus.contracts import BUCKETS, COMMANDS, EVENTS, ConfigRefused, Role, TcpCheck, Verdict, catalogue
+from vipbus.contracts import (
+    BUCKETS,
+    COMMANDS,
+    EVENTS,
+    ConfigRefused,
+    Pool,
+    Role,
+    TcpCheck,
+    Verdict,
+    catalogue,
+)
 from vipbus.contracts.asyncapi import bucket_documents, document, render
 from vipbus.contracts.config import RealServer
 
@@ -43,12 +53,18 @@ DOCUMENTS = (
         prober="p1",
         lease=7,
     ),
-    RealServer(
+    Pool(
         router="router-a",
-        virtual_server="10-9-0-100_80_tcp",
-        address="10.9.0.21",
-        port=80,
-        checks=(TcpCheck(address="10.9.0.21", port=80),),
+        pool="10-9-0-100_80_tcp",
+        real_servers=(
+            RealServer(
+                router="router-a",
+                virtual_server="10-9-0-100_80_tcp",
+                address="10.9.0.21",
+                port=80,
+                checks=(TcpCheck(address="10.9.0.21", port=80),),
+            ),
+        ),
     ),
 )
 
@@ -128,7 +144,7 @@ def test_what_is_sent_fits_what_is_published(value: msgspec.Struct) -> None:
 
 
 @pytest.mark.parametrize("value", DOCUMENTS, ids=lambda value: type(value).__name__)
-def test_a_key_is_built_as_its_channel_says(value: Role | Verdict | RealServer) -> None:
+def test_a_key_is_built_as_its_channel_says(value: Role | Verdict | Pool) -> None:
     pattern = re.sub("<[a-z-]+>", "[a-z0-9_-]+", value.keys.replace(".", r"\."))
     assert re.fullmatch(pattern, value.key)
 

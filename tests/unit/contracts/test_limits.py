@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from vipbus.contracts import CONFIG, HEALTH, MEMBER, ROLE, TABLE, Bucket
+from vipbus.contracts import CONFIG, HEALTH, MEMBER, ROLE, TABLE, Bucket, Entity
 from vipbus.contracts.limits import UNREADABLE
 
 MOMENT = "2026-01-01T00:00:00Z"
+ENTITIES: Bucket[Any] = msgspec.structs.replace(CONFIG, document=Entity)
+"""Virtual and real servers stand in pools there."""
 GOOD: dict[str, tuple[Bucket[Any], dict[str, Any]]] = {
     "instance": (
         CONFIG,
@@ -24,7 +26,7 @@ GOOD: dict[str, tuple[Bucket[Any], dict[str, Any]]] = {
         },
     ),
     "virtual server": (
-        CONFIG,
+        ENTITIES,
         {
             "kind": "virtual-server",
             "router": "a",
@@ -36,7 +38,7 @@ GOOD: dict[str, tuple[Bucket[Any], dict[str, Any]]] = {
         },
     ),
     "real server": (
-        CONFIG,
+        ENTITIES,
         {
             "kind": "real-server",
             "router": "a",

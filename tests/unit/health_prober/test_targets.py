@@ -5,30 +5,30 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from health_prober.targets import address_of, everything_known, place, targets_of
+from health_prober.targets import Targets, address_of, everything_known, place
 from tests.unit.health_prober.documents import OTHER_VS, VS, check, real_server, revision
 from vipbus.bus import Entry
-from vipbus.contracts import ConfigDocument, Damping
+from vipbus.contracts import ConfigDocument, Damping, Pool, RealServer, UnreadPool, encoded
 from vipbus.runtime.revision import Revision
 
 
 def test_routers_that_share_a_real_server_share_its_verdict_over_the_union_of_their_checks() -> None:
     first = revision(real_server(check(80), check(81)), router="r1")
     second = revision(real_server(check(81), check(82), router="r2"), router="r2")
-    (target,) = targets_of([first, second]).values()
+    (target,) = Targets().of([first, second]).values()
     assert target.key == f"{VS}.10-9-0-21_80"
     assert {each.port for each in target.checks} == {80, 81, 82}
-    assert targets_of([second, first]) == targets_of([first, second])
+    assert Targets().of([second, first]) == Targets().of([first, second])
 
 
 def test_a_real_server_without_checks_has_no_verdict() -> None:
-    assert targets_of([revision(real_server())]) == {}
-    shared = targets_of([revision(real_server()), revision(real_server(check(), router="r2"), router="r2")])
+    assert Targets().of([revision(real_server())]) == {}
+    shared = Targets().of([revision(real_server()), revision(real_server(check(), router="r2"), router="r2")])
     assert len(shared) == 1
 
 
 def test_every_virtual_server_has_its_own_verdict() -> None:
-    found = targets_of([revision(real_server(check()), real_server(check(), virtual_server=OTHER_VS))])
+    found = Targets().of([revision(real_server(check()), real_server(check(), virtual_server=OTHER_VS))])
     assert {target.virtual_server for target in found.values()} == {VS, OTHER_VS}
     assert len({target.checks for target in found.values()}) == 1
 
@@ -62,12 +62,16 @@ NEWER = revision(real_server(check()), number=2)
     ("documents", "revisions", "known"),
     [
         ((), {}, False),
-        ((WHOLE.head, real_server(check())), {"r1": WHOLE}, True),
+        ((WHOLE.head, Pool(router="r1", pool=VS)), {"r1": WHOLE}, True),
         # the head names a revision that is not whole here
-        ((NEWER.head, real_server(check())), {"r1": WHOLE}, False),
-        ((WHOLE.head, real_server(check())), {}, False),
+        ((NEWER.head, Pool(router="r1", pool=VS)), {"r1": WHOLE}, False),
+        ((WHOLE.head, Pool(router="r1", pool=VS)), {}, False),
         # a router's first revision is being written: its head comes last
-        ((WHOLE.head, real_server(check()), real_server(router="r2")), {"r1": WHOLE}, False),
+        (
+            (WHOLE.head, Pool(router="r1", pool=VS), Pool(router="r2", pool=VS)),
+            {"r1": WHOLE},
+            False,
+        ),
     ],
 )
 def test_something_is_gone_only_where_everything_is_known(
@@ -80,7 +84,7 @@ def test_every_target_of_an_address_has_the_most_vantages_that_any_wants() -> No
     few, many = real_server(check(80)), real_server(check(80), virtual_server=OTHER_VS)
     many = msgspec.structs.replace(many, vantages=3)
     other = real_server(check(80, "10.9.0.22"), address="10.9.0.22")
-    found = targets_of([revision(few, many, other)])
+    found = Targets().of([revision(few, many, other)])
     assert {target.key.partition(".")[2]: target.vantages for target in found.values()} == {
         "10-9-0-21_80": 3,
         "10-9-0-22_80": 1,
@@ -93,5 +97,27 @@ def test_damping_is_done_where_one_router_asks_for_it() -> None:
     damped = msgspec.structs.replace(damped, damping=damping)
     both = [revision(plain), revision(damped, router="r2")]
     for revisions in (both, both[::-1]):
-        (target,) = targets_of(revisions).values()
+        (target,) = Targets().of(revisions).values()
         assert target.damping == damping
+
+
+def test_of_pools_that_are_not_read_yet_only_what_changed_is() -> None:
+    def unread(*servers: RealServer) -> UnreadPool:
+        (body,) = encoded(servers).values()
+        return msgspec.json.decode(body, type=UnreadPool)
+
+    one, other = unread(real_server(check())), unread(real_server(check(), virtual_server=OTHER_VS))
+    targets = Targets()
+    whole = msgspec.structs.replace(revision(), unread=(one, other))
+    first = targets.of([whole])
+    assert first == Targets().of(
+        [revision(real_server(check()), real_server(check(), virtual_server=OTHER_VS))]
+    )
+    changed = msgspec.structs.replace(whole, unread=(one, unread(real_server(virtual_server=OTHER_VS))))
+    second = targets.of([changed])
+    assert list(second) == [f"{VS}.10-9-0-21_80"]
+    assert second[f"{VS}.10-9-0-21_80"] is first[f"{VS}.10-9-0-21_80"]
+    damaged = msgspec.json.decode(
+        b'{"kind":"pool","router":"r1","pool":"x","real_servers":[7]}', type=UnreadPool
+    )
+    assert targets.of([msgspec.structs.replace(whole, unread=(damaged,))]) == {}

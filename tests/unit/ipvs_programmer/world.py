@@ -40,6 +40,7 @@ from vipbus.contracts import (
     VirtualServer,
     VirtualServerTable,
     VrrpInstance,
+    encoded,
     revision_digest,
 )
 from vipbus.runtime.life import Life
@@ -149,17 +150,17 @@ class World:
         writer = self._writers["config"]
         self._revision += 1
         entities = entities or USUAL
-        keys = {entity.key for entity in entities}
-        for entity in entities:
-            writer.set(entity.key, entity, trace)
-        for gone in self._keys - keys:
+        bodies = encoded(entities)
+        for key, body in bodies.items():
+            writer.set(key, msgspec.json.decode(body, type=CONFIG.document), trace)
+        for gone in self._keys - bodies.keys():
             writer.delete(gone, trace)
-        self._keys = keys
+        self._keys = set(bodies)
         head = Head(
             router="router-a",
             revision=self._revision,
             entities=len(entities),
-            digest=revision_digest({each.key: msgspec.json.encode(each) for each in entities}),
+            digest=revision_digest(bodies),
             source="test",
             accepted_at=EPOCH,
             cause="test",

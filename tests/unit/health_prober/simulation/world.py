@@ -22,7 +22,17 @@ from tests.unit.health_prober.simulation.engine import SimulatedEngine
 from tests.unit.health_prober.simulation.loop import PROCESS, Process, SimulatedLoop
 from tests.unit.health_prober.simulation.rules import Rules
 from tests.unit.health_prober.simulation.store import Store
-from vipbus.contracts import Check, Damping, Entity, Head, RealServer, TcpCheck, Verdict, revision_digest
+from vipbus.contracts import (
+    Check,
+    Damping,
+    Entity,
+    Head,
+    RealServer,
+    TcpCheck,
+    Verdict,
+    encoded,
+    revision_digest,
+)
 from vipbus.runtime.readiness import Readiness
 from vipbus.telemetry.trace import TraceContext
 
@@ -120,7 +130,7 @@ class World:
 
     def configure(self) -> None:
         entities: list[Entity] = [*self._servers]
-        bodies = {entity.key: msgspec.json.encode(entity) for entity in entities}
+        bodies = encoded(entities)
         head = Head(
             router="r1",
             revision=1,
