@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,17 +70,34 @@ def main(arguments: Sequence[str]) -> int:
         metavar="N",
         help=f"so many revisions of each router are kept (default {REVISIONS_KEPT})",
     )
+    # of `vipbus run`: read the one file before all else, and write the router's name to this descriptor
+    parser.add_argument("--announce", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         docker = docker_host(options.docker) if options.docker is not None else None
     except ValueError as error:
         parser.error(f"--docker: {error}")
+    reading = None
+    if options.announce is not None:
+        from config_service.first_reading import NotReadError, read_first  # noqa: PLC0415
+
+        try:
+            reading = read_first(
+                Path(options.file[0]), options.router, options.config_id, empty_pools=docker is not None
+            )
+        except NotReadError as error:
+            return error.status
+        os.write(options.announce, reading.router.encode())
+        os.close(options.announce)
+        options.router = reading.router
     settings = settings_from(options)
+    kept = reading.kept if reading is not None else None
+    sources = [source(option, settings.router, options.config_id, kept=kept) for option in options.file]
+    del reading, kept  # of a large file these are megabytes, and the sources soon have their own
 
     async def work(alive: life.Life) -> None:
-        sources = [source(option, settings.router, options.config_id) for option in options.file]
-        kept, watch = options.revisions_kept, options.watch
-        await ConfigService(alive, sources, docker=docker, revisions_kept=kept, watch=watch).run()
+        keeps, watch = options.revisions_kept, options.watch
+        await ConfigService(alive, sources, docker=docker, revisions_kept=keeps, watch=watch).run()
 
     return life.run("config-service", settings, work, waits_for=WAITS_FOR)
 

@@ -12,7 +12,7 @@ from config_service.keepalived.compile import Configuration
 from config_service.keeper import Keeper
 from config_service.load import load_encoded
 from config_service.revise import Desired, desire
-from config_service.unchanged import Known
+from config_service.unchanged import Kept, Known
 from vipbus.contracts import VrrpInstance
 from vipbus.runtime.secrets import Secrets
 
@@ -39,15 +39,18 @@ class Source(msgspec.Struct):
     """As it was read last; of its virtual servers perhaps a part alone."""
 
 
-def source(option: str, router: str | None, config_id: str | None = None) -> Source:
+def source(
+    option: str, router: str | None, config_id: str | None = None, *, kept: Kept | None = None
+) -> Source:
     """Read ``[ROUTER=]FILE``; a path with a slash before its ``=`` is a path.
 
-    The conditions of a router's own file are about that router, unless ``config_id`` says otherwise.
+    The conditions of a router's own file are about that router, unless ``config_id`` says otherwise. ``kept``
+    is what is known of the file already.
     """
     name, equals, rest = option.partition("=")
     if equals and name and "/" not in name:
         return Source(Path(rest), name, name if config_id is None else config_id)
-    return Source(Path(option), router, config_id)
+    return Source(Path(option), router, config_id, known=Known(kept))
 
 
 def desired_of(one: Source, cause: str, secrets: Secrets, *, empty_pools: bool) -> Desired:

@@ -14,12 +14,13 @@ from vipbus.runtime.settings import ListenAddress
 from vipbus.telemetry.logs import LogFormat
 
 NATS_SERVER = "nats-server"
+CONFIG_SERVICE = "config-service"
 STOP_ORDER = (
     "vrrp-agent",
     "ipvs-programmer",
     "haproxy-programmer",
     "health-prober",
-    "config-service",
+    CONFIG_SERVICE,
     NATS_SERVER,
 )
 """Addresses leave before the table behind them is cleared, and all of it is told while the bus is there."""
@@ -36,6 +37,8 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from SIGTERM to SIGKILL."""
     on_parent_death: signal.Signals = signal.SIGTERM
     environment: tuple[tuple[str, str], ...] = ()
+    descriptors: tuple[int, ...] = ()
+    """That it inherits."""
     log_file: Path | None = None
     """Where its stdout and stderr go; None: to the supervisor's own stderr."""
 
@@ -68,18 +71,27 @@ def python_module(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def check_config(settings: RunSettings) -> Child:
-    """Make the check of the file, which prints the router's name."""
-    named = ("--router", settings.router) if settings.router else ()
-    named = (*named, *_config_id(settings))
-    docker = ("--docker",) if settings.docker is not None else ()
+def config_service(settings: RunSettings, router: str | None, *, announce: int | None = None) -> Child:
+    """Make config-service.
+
+    With ``announce`` it reads its file first, and ends with what is wrong with it on stderr, or writes the
+    router's name to this descriptor and goes on.
+    """
+    listens = _listen_arguments(settings.metrics)
+    named = ("--router", router) if router is not None else ()
+    docker = ("--docker", settings.docker) if settings.docker is not None else ()
     return Child(
-        name="config check",
+        name=CONFIG_SERVICE,
         command=python_module(
-            "config_service", "check", str(settings.file), "--print-router", *named, *docker
+            "config_service",
+            *("--file", str(settings.file), *_config_id(settings), *named),
+            *("--state-dir", str(settings.state_dir), "--log", settings.log, *listens[0], *docker),
+            *(("--watch",) if settings.watch else ()),
+            *(("--announce", str(announce)) if announce is not None else ()),
         ),
+        # the operator's file may belong to someone else
         capabilities=(Capability.DAC_READ_SEARCH,),
-        stop_within=1.0,
+        descriptors=(announce,) if announce is not None else (),
     )
 
 
@@ -88,21 +100,10 @@ def _config_id(settings: RunSettings) -> tuple[str, ...]:
 
 
 def services(settings: RunSettings, router: str) -> tuple[Child, ...]:
-    """Make the services of a router, in the order in which they start."""
+    """Make the services of a router beside config-service, in the order in which they start."""
     listens = _listen_arguments(settings.metrics)
-    docker = ("--docker", settings.docker) if settings.docker is not None else ()
     common = ("--router", router, "--state-dir", str(settings.state_dir), "--log", settings.log)
     return (
-        Child(
-            name="config-service",
-            command=python_module(
-                "config_service",
-                *("--file", str(settings.file), *_config_id(settings), *common, *listens[0], *docker),
-                *(("--watch",) if settings.watch else ()),
-            ),
-            # the operator's file may belong to someone else
-            capabilities=(Capability.DAC_READ_SEARCH,),
-        ),
         Child(
             name="vrrp-agent",
             command=python_module("vrrp_agent", *common, *listens[1]),

@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 from datetime import UTC, datetime
 
 from ctl import embedded_bus, preflight, stderr, supervisor_file
-from ctl.children import NATS_SERVER, STOP_ORDER, RunSettings, check_config, services
+from ctl.children import (
+    CONFIG_SERVICE,
+    NATS_SERVER,
+    STOP_ORDER,
+    RunSettings,
+    config_service,
+    services,
+)
 from ctl.exits import EXIT_NO, EXIT_WRONG
 from ctl.preflight import NotReadyToRunError
 from ctl.supervisor import Supervisor
@@ -17,8 +23,10 @@ from vipbus.runtime.privileges import Capability
 
 log = logging.getLogger(__name__)
 
-_CHECK_WITHIN = 120.0
-"""Seconds for the check of the file; the largest known takes a few."""
+_FILE_WITHIN = 120.0
+"""Seconds until the file must be read; the largest known takes a few."""
+_LOOK = 0.01
+"""Seconds between two looks at whether it is."""
 _BUS_WITHIN = 10.0
 """Seconds until the embedded bus must listen."""
 
@@ -28,7 +36,7 @@ class _Told(Exception):  # noqa: N818  # no error: SIGTERM came before everythin
 
 
 class _BadFileError(Exception):
-    """The configuration was refused; its lines are printed already."""
+    """The configuration was refused; config-service has said why."""
 
 
 def main(settings: RunSettings) -> int:
@@ -72,7 +80,7 @@ def main(settings: RunSettings) -> int:
 
 
 def _start(supervisor: Supervisor, settings: RunSettings, executable: str | None) -> None:
-    """Start the bus, check the file meanwhile, then start the services."""
+    """Start the bus, have the file read meanwhile, then start the services."""
     started = datetime.now(UTC)
     if executable is not None:
         supervisor.start(embedded_bus.prepare(settings.state_dir, settings.bus_port, executable))
@@ -81,7 +89,7 @@ def _start(supervisor: Supervisor, settings: RunSettings, executable: str | None
         assert settings.bus is not None  # noqa: S101  # there is either an executable or a URL
         embedded_bus.tell_address(settings.state_dir, settings.bus)
         bus = embedded_bus.without_secret(settings.bus)
-    router = _checked_router(supervisor, settings)
+    router = _start_config_service(supervisor, settings)
     stderr.configure(router, settings.log)
     if executable is not None:
         _await_bus(supervisor, settings)
@@ -107,26 +115,37 @@ def _start(supervisor: Supervisor, settings: RunSettings, executable: str | None
     log.info("running %s, bus %s, state in %s", settings.file, bus, settings.state_dir)
 
 
-def _checked_router(supervisor: Supervisor, settings: RunSettings) -> str:
-    """Have the file checked and return the router's name."""
-    output = os.memfd_create("config-check")
+def _start_config_service(supervisor: Supervisor, settings: RunSettings) -> str:
+    """Start config-service, which reads the file before all else; return the router's name."""
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        process = supervisor.popen(check_config(settings), output=output)
-        if not supervisor.wait(process, _CHECK_WITHIN):
-            process.kill()
-            process.wait()
-            raise _Told
-        text = os.pread(output, 1 << 20, 0).decode(errors="replace")
+        try:
+            supervisor.start(config_service(settings, settings.router, announce=writing))
+        finally:
+            os.close(writing)
+        router = _announced(supervisor, reading)
     finally:
-        os.close(output)
-    lines = [line for line in text.splitlines() if line.strip()]
-    if process.returncode == 0 and lines:
-        return lines[-1].strip()
-    if process.returncode == EXIT_WRONG:
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
-        raise _BadFileError
-    last = lines[-1] if lines else f"exit status {process.returncode}"
-    raise NotReadyToRunError(f"the check of {settings.file} failed: {last}")
+        os.close(reading)
+    supervisor.replace(config_service(settings, router))
+    return router
+
+
+def _announced(supervisor: Supervisor, reading: int) -> str:
+    for _ in range(int(_FILE_WITHIN / _LOOK)):
+        try:
+            text = os.read(reading, 1 << 16)
+        except BlockingIOError:
+            text = None
+        if text:
+            return text.decode()
+        end = supervisor.ended(CONFIG_SERVICE) if text is not None else None
+        if end is not None:
+            if end.status == EXIT_WRONG:
+                raise _BadFileError
+            raise NotReadyToRunError(f"config-service ended before it had read the file: {end}")
+        if not supervisor.pause(_LOOK):
+            raise _Told
+    raise NotReadyToRunError(f"config-service has not read the file within {_FILE_WITHIN:g} s")
 
 
 def _await_bus(supervisor: Supervisor, settings: RunSettings) -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ctl.children import Child
+from ctl.children import CONFIG_SERVICE, Child
 from ctl.supervisor_file import ChildState
 from vipbus.runtime import service_manager
 from vipbus.runtime.privileges import Capability, before_exec
@@ -79,6 +79,10 @@ class Supervisor:
         running = self._children[child.name] = _Running(child)
         self._launch(running)
 
+    def replace(self, child: Child) -> None:
+        """From its next start on, start a child in this way."""
+        self._children[child.name].child = child
+
     def popen(
         self, child: Child, *, environment: Mapping[str, str] | None = None, output: int | None = None
     ) -> subprocess.Popen[bytes]:
@@ -94,7 +98,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=self._held,
+            pass_fds=(*self._held, *child.descriptors),
             process_group=0,
             preexec_fn=before_exec(  # noqa: PLW1509  # this process has one thread
                 (*child.capabilities, *self._extra),
@@ -188,7 +192,7 @@ class Supervisor:
         """Let config-service read its file again, and whoever waits for a change try at once."""
         log.info("SIGHUP: reading the configuration again")
         for running in self._children.values():
-            if running.child.name == "config-service" and running.process is not None:
+            if running.child.name == CONFIG_SERVICE and running.process is not None:
                 running.process.send_signal(signal.SIGHUP)
             if running.due is not None:
                 running.due = time.monotonic()

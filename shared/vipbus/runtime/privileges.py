@@ -103,6 +103,13 @@ def before_exec(
     return run
 
 
+def end_with_parent(parent: int) -> None:
+    """Have this process, a fork of ``parent``, killed when that dies (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before the line above
+
+
 def lay_aside(capabilities: Iterable[Capability]) -> None:
     """Take capabilities out of effect in this thread and in those that it starts from now on.
 

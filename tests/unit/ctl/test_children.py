@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from ctl import children
-from ctl.children import RunSettings, check_config, services
+from ctl.children import RunSettings, config_service, services
 from vipbus.runtime.privileges import Capability, before_exec
 
 _ALL_OF_IT = """
@@ -53,10 +53,10 @@ def test_who_reads_the_file_is_told_what_its_conditions_are_about() -> None:
         bus_port=4222,
         metrics=None,
     )
-    (service,) = (each for each in services(settings, "r") if each.name == "config-service")
-    assert "--config-id=-odd" in service.command
-    assert "--config-id=-odd" in check_config(settings).command
-    assert not any("--config-id" in word for word in check_config(replace(settings, config_id=None)).command)
+    assert "--config-id=-odd" in config_service(settings, "r").command
+    assert not any(
+        "--config-id" in word for word in config_service(replace(settings, config_id=None), "r").command
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="capabilities are dropped from root's")
