@@ -5,7 +5,7 @@ Knows no keyword: includes, conditions, definitions and sequences are done befor
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -15,6 +15,7 @@ from config_service.keepalived.lexer import Brace, Line, lines
 from config_service.keepalived.parameters import TooMuchError
 from config_service.problems import Report, may_be_secret, quoted
 
+_BRACES: Final = frozenset(Brace)
 DEEPEST: Final = 16
 """Blocks inside blocks; the language itself needs 4."""
 
@@ -68,6 +69,9 @@ class _Tree:
     def take(self, line: Line) -> None:
         """Take a line's parts: the first word after a brace or a line's end begins a statement."""
         file, number, parts = line
+        if _BRACES.isdisjoint(parts):
+            self._begin(cast("list[str]", parts), file, number)
+            return
         fresh = True
         for part in parts:
             if self.too_deep:
@@ -78,13 +82,18 @@ class _Tree:
             elif part is Brace.CLOSE:
                 self._close(file, number)
                 fresh = True
+            elif fresh:
+                self._begin([part], file, number)
+                fresh = False
             else:
-                if fresh:
-                    self._end_statement()
-                    if part[:1] == "@" or part in VARIANTS:
-                        _refuse_directive(part, file, number, self._report)
-                    self._file, self._line, fresh = file, number, False
                 self._words.append(part)
+
+    def _begin(self, words: list[str], file: str, number: int) -> None:
+        self._end_statement()
+        first = words[0]
+        if first[:1] == "@" or first in VARIANTS:
+            _refuse_directive(first, file, number, self._report)
+        self._words, self._file, self._line = words, file, number
 
     def end(self) -> tuple[Statement, ...]:
         """End the file."""
