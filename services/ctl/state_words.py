@@ -16,6 +16,7 @@ from vipbus.contracts import (
     ProxyPool,
     ProxyPoolTable,
     ProxyProcess,
+    ProxySettings,
     Role,
     SyncGroup,
     TrackFile,
@@ -137,6 +138,12 @@ def _pool(pool: ProxyPool) -> str:
     return f"{pool.router} pool {pool.name}, {pool.balance.algorithm}"
 
 
+def _proxy_settings(settings: ProxySettings) -> str:
+    said = {"global": settings.global_snippet, "defaults": settings.defaults_snippet}
+    found = [f"lines for {section}" for section, text in said.items() if text]
+    return f"{settings.router} settings of haproxy-programmer{''.join(f', {each}' for each in found)}"
+
+
 def _pool_table(table: ProxyPoolTable) -> str:
     what = f"{table.router} pool {table.pool}"
     if table.error:
@@ -168,6 +175,7 @@ STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (Pool, _members),
     (Proxy, _proxy),
     (ProxyPool, _pool),
+    (ProxySettings, _proxy_settings),
     (ProxyPoolTable, _pool_table),
     (ProxyProcess, _proxy_process),
 )

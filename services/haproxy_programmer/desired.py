@@ -27,6 +27,7 @@ def desired(
     return Site(
         proxies=revision.proxies,
         pools=revision.proxy_pools,
+        settings=revision.proxy_settings,
         members=found,
         slots={
             pool.id: assign(

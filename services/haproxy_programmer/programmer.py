@@ -23,6 +23,7 @@ from haproxy_programmer.observed import Observed, UnreadableError
 from haproxy_programmer.plan import plan
 from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
 from haproxy_programmer.render import generation, render
+from haproxy_programmer.render.snippets import explained
 from haproxy_programmer.rotation import Rotation
 from haproxy_programmer.runtime import SilentError
 from haproxy_programmer.site import Place, Site
@@ -244,7 +245,7 @@ class Programmer:
             self._listing.write(site)
             self._place.new.write_text(text)
             if problem := await self._process.check():
-                return problem
+                return explained(problem, text)
             write_atomically(self._place.state, state_file(site).encode())
             self._place.new.replace(self._place.config)
         except OSError as error:

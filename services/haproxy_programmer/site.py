@@ -9,7 +9,7 @@ import msgspec
 
 from haproxy_programmer.members import Member
 from haproxy_programmer.slots import Slots
-from vipbus.contracts import Proxy, ProxyPool
+from vipbus.contracts import Proxy, ProxyPool, ProxySettings
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +63,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     proxies: tuple[Proxy, ...] = ()
     pools: tuple[ProxyPool, ...] = ()
+    settings: ProxySettings | None = None
     members: Mapping[str, tuple[Member, ...]] = {}
     """By the pool's token."""
     slots: Mapping[str, Slots] = {}

@@ -32,7 +32,7 @@ from tests.support.nats import free_port
 from tests.support.proxy import haproxy, pool, proxy
 from tests.support.proxy_echo import Echo, Seen
 from tests.support.waiting import eventually
-from vipbus.contracts import Proxy, ProxyPool
+from vipbus.contracts import Proxy, ProxyPool, ProxySettings
 
 
 def up(port: int, weight: int = 1) -> Member:
@@ -48,11 +48,12 @@ class Haproxy:
         proxies: Sequence[Proxy],
         pools: Sequence[ProxyPool],
         members: dict[str, Iterable[Member]],
+        settings: ProxySettings | None = None,
     ) -> None:
         self._executable = haproxy()
         self.directory = Path(tempfile.mkdtemp(prefix="haproxy-"))
         self.place = Place(directory=self.directory, connections=500)
-        self.site = Site(proxies=tuple(proxies), pools=tuple(pools))
+        self.site = Site(proxies=tuple(proxies), pools=tuple(pools), settings=settings)
         self.change(members)
         self._process: subprocess.Popen[bytes] | None = None
 

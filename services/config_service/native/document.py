@@ -34,6 +34,7 @@ from config_service.native.walk import convert
 from config_service.problems import ConfigError, Problem, quoted
 from vipbus.contracts import (
     Entity,
+    ProxySettings,
     SyncGroup,
     TrackFile,
     TrackProcess,
@@ -59,6 +60,7 @@ TABLES: Final = (
     "virtual_server",
     "proxy",
     "pool",
+    "haproxy",
     "vrrp",
     "ipvs",
     "router",
@@ -182,6 +184,7 @@ class _Reader:
         of_servers = overrides.tables("virtual_server", servers.names_of, servers.KEYS)
         of_pools = overrides.tables("pool", proxies.names_of, proxies.POOL_KEYS)
         of_proxies = overrides.tables("proxy", proxies.names_of, proxies.PROXY_KEYS)
+        of_haproxy = overrides.table("haproxy")
         overrides.finish()
         self._stop()
         judge_names({"vrrp": settings, **found}, self._warn)
@@ -214,6 +217,8 @@ class _Reader:
             *(real for _, (_, reals) in pools for real in reals),
             *proxied,
         ]
+        if of_haproxy:
+            layer_7_entries.append(convert(of_haproxy, ProxySettings, "haproxy", given=whose))
         if not instances and not entries and not layer_7_entries:
             # taken at its word, it would end every service of this router
             raise Misplaced(

@@ -24,9 +24,11 @@ from config_service.native.network_forms import (
     scope_form,
     static_form,
 )
-from config_service.native.values import DURATION, PERCENT, duration, endpoint, percent, whole_seconds
+from config_service.native.snippet_form import SNIPPETS, snippet_form
+from config_service.native.values import DURATION, PERCENT, duration, listening, percent, whole_seconds
 from config_service.problems import RefusedError, quoted
 from vipbus.contracts import (
+    Cache,
     Damping,
     DnsCheck,
     Fifo,
@@ -86,7 +88,7 @@ def bind_form(value: Any, place: str) -> Any:
     if not isinstance(whole, dict) or not isinstance(whole.get("address"), str) or "port" in whole:
         return whole
     try:
-        address, port = endpoint(whole["address"])
+        address, port = listening(whole["address"])
     except RefusedError as error:
         raise Misplaced(place, str(error)) from None
     if port is None:
@@ -286,6 +288,8 @@ BY_FIELD: Final[Mapping[tuple[type, str], Form]] = {
     (HttpRequest, "headers"): Form((_HEADERS,), _headers),
     (DnsCheck, "type"): Form(({"type": "string", "pattern": "^[A-Za-z0-9]{1,10}$"},), _upper),
     (DnsCheck, "expect"): Form(({"type": "string"},), _one_or_many),
+    (Cache, "max_age"): WHOLE_SECONDS,
+    **dict.fromkeys(SNIPPETS, Form((), snippet_form)),
     **{
         (UdpCheck, field): Form(
             ({"type": "string", "pattern": r"^[ \t]*(?:[0-9a-fA-F][ \t]*[0-9a-fA-F][ \t]*)*$"},), _octets

@@ -16,11 +16,13 @@ Table = dict[str, Any]
 class Misplaced(RefusedError):  # noqa: N818  # it is a refusal with a place
     """A refusal, and the path of the key that it is about."""
 
-    def __init__(self, path: str, text: str, *, of_key: bool = False) -> None:
+    def __init__(self, path: str, text: str, *, of_key: bool = False, line: int = 0) -> None:
         super().__init__(text)
         self.path = path
         self.of_key = of_key
         """True: the key is wrong, and not what stands after it."""
+        self.line = line
+        """Of the text that stands there, counted from 1; 0: of all of it."""
 
 
 def table_of(value: Any, path: str) -> Table:

@@ -21,6 +21,7 @@ _STRING: Final = re.compile(
 )
 _SCALAR: Final = re.compile(r"[^,\]}#\r\n]+")
 _DEEPEST: Final = 100
+_MANY_LINES: Final = ('"""', "'''")
 
 
 class Span(NamedTuple):
@@ -75,6 +76,22 @@ class Positions:
             return Position(1, 1, 1)
         span = found.value if path in self.entries and not of_key else found.key
         return position_at(self._text, span)
+
+    def position_of_line(self, path: str, number: int) -> Position | None:
+        """Say where a line of a text of several lines stands, counted from 1; None: it is no such text."""
+        found = self.entries.get(path)
+        if found is None or self._text[found.value.start : found.value.start + 3] not in _MANY_LINES:
+            return None
+        start = found.value.start + 3
+        # a newline right after the quotes is none of the text's (TOML 1.0, String)
+        start += self._text.startswith("\n", start)
+        for _ in range(number - 1):
+            start = self._text.find("\n", start, found.value.end) + 1
+            if not start:
+                return None
+        end = self._text.find("\n", start)
+        line = self._text[start : min(end if end >= 0 else len(self._text), found.value.end)]
+        return position_at(self._text, Span(start + len(line) - len(line.lstrip()), start + len(line)))
 
     def _document(self) -> None:
         heading = ""

@@ -15,6 +15,7 @@ from config_service.native.pool import Cluster, Pool, where_it_is
 from config_service.native.walk import convert
 from config_service.problems import quoted
 from vipbus.contracts import Proxy, ProxyPool, RealServer, VirtualServer, name_token
+from vipbus.contracts.proxy_snippet import lines_of
 
 OF_ALL: Final = ("alpha", "vantages", "damping", "weight")
 """Keys of real servers that a pool may say for all of them."""
@@ -65,7 +66,8 @@ class ProxyReader:
                     raise unknown_key(key, OF_MEMBER, f"{where}.{key}")
             where_it_is(each, where, None)  # no port is any, as a virtual server's is
             reals.append(msgspec.structs.replace(reader.read(each, where), virtual_server=made.id))
-        if not reals:
+        raw = any(line.startswith(("server ", "server-template ")) for line in lines_of(made.snippet))
+        if not reals and not raw:
             self._cluster.warn(place, "there is no real_server in it, so nobody answers")
         for at, real in enumerate(reals):
             self._cluster.note(real, f"{place}.real_server[{at}]")

@@ -20,6 +20,7 @@ from vipbus.contracts import (
     Program,
     Proxy,
     ProxyPool,
+    ProxySettings,
     RealServer,
     SorryServer,
     Sysctl,
@@ -89,6 +90,7 @@ class _Tables(StructSchemas):
         once: Schema = {
             "vrrp": self.object(VrrpSettings, hidden=("router",), all_of=False),
             "ipvs": self._ipvs(),
+            "haproxy": self.object(ProxySettings, hidden=("router",), all_of=False),
         }
         self.definitions.update({**once, **arrays})
         return {

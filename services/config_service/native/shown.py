@@ -28,11 +28,13 @@ class Shown:
         self._positions: Positions | None = None
         self._hidden: list[tuple[int, int]] | None = None
 
-    def problem(self, path: str, said: str, *, of_key: bool = False) -> Problem:
-        """Make one of a key."""
+    def problem(self, path: str, said: str, *, of_key: bool = False, line: int = 0) -> Problem:
+        """Make one of a key, or of a line of its text."""
         if self._positions is None:
             self._positions = Positions(self._text)
         place = self._positions.position(path, of_key=of_key)
+        if line:
+            place = self._positions.position_of_line(path, line) or place
         secret = any(first <= place.line <= last for first, last in self._secret_lines(self._positions))
         shown = _shown(self._text, place)
         if secret or MAY_BE_SECRET.search(shown[0]):
@@ -41,7 +43,7 @@ class Shown:
 
     def misplaced(self, error: Misplaced, path: str, said: str) -> Problem:
         """Make one of a refusal."""
-        return self.problem(path, said, of_key=error.of_key)
+        return self.problem(path, said, of_key=error.of_key, line=error.line)
 
     def no_toml(self, said: str) -> Problem:
         """Make one of what TOML's reader says; it gives line and column."""

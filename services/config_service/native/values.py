@@ -10,6 +10,8 @@ from config_service.keepalived.values import port as port_number
 from config_service.problems import RefusedError, quoted
 
 DURATION: Final = r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(us|ms|s|m|h|d)"
+EVERY: Final = ("0.0.0.0", "::")  # noqa: S104  # what a document says, not where this listens
+"""Where something listens that listens on every address."""
 PERCENT: Final = r"(100|[0-9]{1,2}|0[0-9]{2})\s*%?"
 _DURATION: Final = re.compile(DURATION)
 _PERCENT: Final = re.compile(PERCENT)
@@ -65,6 +67,18 @@ def endpoint(text: str) -> tuple[str, int | None]:
     host, port = split_port(text)
     found = address(host)
     return found.text, None if port is None else port_number(port)
+
+
+def listening(text: str) -> tuple[str, int | None]:
+    """Read where something listens: as `endpoint`, or ``0.0.0.0`` and ``::`` for every address.
+
+    Raises:
+        RefusedError: it is none.
+    """
+    host, port = split_port(text)
+    if host in EVERY:
+        return host, None if port is None else port_number(port)
+    return endpoint(text)
 
 
 def split_port(text: str) -> tuple[str, str | None]:

@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Iterator
 
 from haproxy_programmer.render.backends import backend
+from haproxy_programmer.render.content import sections
 from haproxy_programmer.render.frontends import frontend
-from haproxy_programmer.render.process import defaults, process
+from haproxy_programmer.render.process import defaults, process, settings
 from haproxy_programmer.render.servers import fixed_weights, servers
 from haproxy_programmer.site import Place, Site
 
@@ -22,6 +23,8 @@ def generation(site: Site) -> str:
 
 
 def _structure(site: Site) -> Iterator[str]:
+    yield from settings(site.settings)
+    yield from sections(site)
     for proxy in site.proxies:
         yield from frontend(proxy, site)
     for pool in site.pools:
@@ -38,8 +41,9 @@ def render(site: Site, place: Place) -> str:
     """
     lines = [
         "# written by haproxy-programmer; what is changed here is lost",
-        *process(place, generation(site)),
-        *defaults(),
+        *process(place, generation(site), site.settings),
+        *defaults(site.settings),
+        *sections(site),
     ]
     for proxy in site.proxies:
         lines += ["", *frontend(proxy, site)]

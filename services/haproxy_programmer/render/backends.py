@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haproxy_programmer.render import tls
+from haproxy_programmer.render.content import cached, filters
+from haproxy_programmer.render.snippets import snippet
 from haproxy_programmer.writing import time, word
 from vipbus.contracts import Balance, ProxyPool, SourcePersistence
 from vipbus.contracts.proxy_persistence import Persistence
@@ -29,6 +31,9 @@ def backend(pool: ProxyPool) -> Iterator[str]:
     yield f"    timeout tunnel {time(timeouts.tunnel)}"
     if options := list(_of_servers(pool)):
         yield f"    default-server {' '.join(options)}"
+    yield from filters(pool)
+    yield from cached(pool)
+    yield from snippet(f"pool {pool.id.removeprefix('pool-')}", pool.snippet)
 
 
 def _balance(balance: Balance) -> Iterator[str]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from haproxy_programmer.lists import DRAINED, drained_list
 from haproxy_programmer.render import tls
 from haproxy_programmer.render.binds import bind
+from haproxy_programmer.render.content import filters
 from haproxy_programmer.render.limits import limits
 from haproxy_programmer.render.pools import choices, fallback_of, nobody
 from haproxy_programmer.render.routes import routes
+from haproxy_programmer.render.snippets import snippet
 from haproxy_programmer.site import Site
 from haproxy_programmer.writing import time, word
 from vipbus.contracts import Proxy, pool_token
@@ -31,6 +33,11 @@ def frontend(proxy: Proxy, site: Site) -> Iterator[str]:
     yield from limits(proxy)
     if proxy.mode == "http":
         yield from _http(proxy, site)
+    # before its rules, so that what it decides counts; after all else, so that what it sets does
+    yield from snippet(f"proxy {proxy.id}", proxy.snippet)
+    if proxy.mode == "http":
+        yield from tls.rules(proxy)
+        yield from routes(proxy)
     yield from choices(proxy, site)
 
 
@@ -44,8 +51,7 @@ def _http(proxy: Proxy, site: Site) -> Iterator[str]:
         yield "    http-request set-header X-Forwarded-Proto https if { ssl_fc }"
         yield "    http-request set-header X-Forwarded-Proto http unless { ssl_fc }"
         yield "    http-request set-header X-Forwarded-Port %[dst_port]"
-    yield from tls.rules(proxy)
-    yield from routes(proxy)
+    yield from filters(proxy)
 
 
 def _monitor(proxy: Proxy, path: str, site: Site) -> Iterator[str]:

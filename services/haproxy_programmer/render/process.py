@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from haproxy_programmer.render.snippets import snippet
 from haproxy_programmer.site import Place
 from haproxy_programmer.writing import time, word
+from vipbus.contracts import ProxySettings
 
 _HARD_STOP: Final = 3600.0
 """Seconds that an old worker may live for the connections that it has."""
 
 
-def process(place: Place, digest: str) -> Iterator[str]:
-    """Write the section of the process."""
+def process(place: Place, digest: str, settings: ProxySettings | None) -> Iterator[str]:
+    """Write the section of the process.
+
+    Raises:
+        UnwritableError: a value cannot be written.
+    """
     yield "global"
     yield f"    stats socket {word(str(place.socket))} mode 600 level admin"
     yield "    default-path config"
@@ -26,10 +32,16 @@ def process(place: Place, digest: str) -> Iterator[str]:
         yield f"    user {word(place.user)}"
     if place.group is not None:
         yield f"    group {word(place.group)}"
+    if settings is not None:
+        yield from snippet("global", settings.global_snippet)
 
 
-def defaults() -> Iterator[str]:
-    """Write what every section begins with."""
+def defaults(settings: ProxySettings | None) -> Iterator[str]:
+    """Write what every section begins with.
+
+    Raises:
+        UnwritableError: a snippet cannot be written.
+    """
     yield ""
     yield "defaults"
     yield "    load-server-state-from-file global"
@@ -38,3 +50,16 @@ def defaults() -> Iterator[str]:
     yield "    timeout connect 5s"
     yield "    timeout client 50s"
     yield "    timeout server 50s"
+    if settings is not None:
+        yield from snippet("defaults", settings.defaults_snippet)
+
+
+def settings(said: ProxySettings | None) -> Iterator[str]:
+    """Give what of these two sections takes a reload.
+
+    Raises:
+        UnwritableError: a snippet cannot be written.
+    """
+    if said is not None:
+        yield from snippet("global", said.global_snippet)
+        yield from snippet("defaults", said.defaults_snippet)

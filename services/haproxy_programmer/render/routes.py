@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from haproxy_programmer.render.content import cached
 from haproxy_programmer.writing import literal, quoted, word
 from vipbus.contracts import HeaderChange, HeaderMatch, Proxy, ProxyRoute, Redirect
 
@@ -28,6 +29,7 @@ def routes(proxy: Proxy) -> Iterator[str]:
             yield f"    http-request deny deny_status {route.deny} if {_is(number)}"
         if route.redirect is not None:
             yield f"    http-request redirect {_redirect(route.redirect)} if {_is(number)}"
+    yield from cached(proxy)
     yield from headers("http-request", proxy.request_header)
     # not http-response: that leaves out what HAProxy answers itself
     yield from headers("http-after-response", proxy.response_header)

@@ -50,7 +50,7 @@ def rules(proxy: Proxy) -> Iterator[str]:
         port = "" if proxy.redirect_https == 443 else f":{proxy.redirect_https}"
         # the port that the client came to is in its Host too, and is not the one of TLS
         where = f"https://%[req.hdr(host),host_only]{port}%[pathq]"
-        yield f"    http-request redirect location {where} code 308 unless {{ ssl_fc }}"
+        yield f"    http-request redirect location {where} code {proxy.redirect_status} unless {{ ssl_fc }}"
     if any(bind.tls is not None and bind.tls.client_ca is not None for bind in proxy.bind):
         yield "    http-request set-header X-SSL-Client-Verify %[ssl_c_verify]"
         yield "    http-request set-header X-SSL-Client-DN %[ssl_c_s_dn]"

@@ -106,6 +106,7 @@ from vipbus.contracts.proxy import (
     ProxyPoolTable,
     ProxyTimeouts,
 )
+from vipbus.contracts.proxy_content import Cache, Compression
 from vipbus.contracts.proxy_limits import ClientLimit
 from vipbus.contracts.proxy_persistence import CookiePersistence, SourcePersistence
 from vipbus.contracts.proxy_pool import (
@@ -122,6 +123,7 @@ from vipbus.contracts.proxy_rules import (
     ProxyRoute,
     Redirect,
 )
+from vipbus.contracts.proxy_settings import ProxySettings
 from vipbus.contracts.proxy_tls import BindTls, Hsts, PoolTls
 from vipbus.contracts.state import (
     Condition,
@@ -221,9 +223,11 @@ __all__ = [
     "Balance",
     "BindTls",
     "Bucket",
+    "Cache",
     "Check",
     "CheckBase",
     "ClientLimit",
+    "Compression",
     "Condition",
     "ConfigAccepted",
     "ConfigDocument",
@@ -302,6 +306,7 @@ __all__ = [
     "ProxyRefused",
     "ProxyReloaded",
     "ProxyRoute",
+    "ProxySettings",
     "ProxyTimeouts",
     "QuorumChanged",
     "RealServer",

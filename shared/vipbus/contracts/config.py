@@ -30,6 +30,7 @@ from vipbus.contracts.pools import (
 )
 from vipbus.contracts.proxy import Proxy
 from vipbus.contracts.proxy_pool import ProxyPool
+from vipbus.contracts.proxy_settings import ProxySettings
 from vipbus.contracts.tokens import (
     address_token,
     mark_token,
@@ -214,5 +215,6 @@ Entity = (
     | RealServer
     | Proxy
     | ProxyPool
+    | ProxySettings
 )
 """What a configuration consists of."""

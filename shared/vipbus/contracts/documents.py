@@ -21,6 +21,7 @@ from vipbus.contracts.limits import UNREADABLE, Counter, Name, Time
 from vipbus.contracts.pools import IpvsSettings
 from vipbus.contracts.proxy import Proxy
 from vipbus.contracts.proxy_pool import ProxyPool
+from vipbus.contracts.proxy_settings import ProxySettings
 from vipbus.contracts.revisions import How
 from vipbus.contracts.tokens import name_token
 from vipbus.contracts.vrrp import (
@@ -136,6 +137,7 @@ Document = (
     | Pool
     | Proxy
     | ProxyPool
+    | ProxySettings
 )
 """What a revision consists of in the bucket."""
 ConfigDocument = (
@@ -149,6 +151,7 @@ ConfigDocument = (
     | Pool
     | Proxy
     | ProxyPool
+    | ProxySettings
     | Head
 )
 ConfigOutline = (
@@ -162,6 +165,7 @@ ConfigOutline = (
     | UnreadPool
     | Proxy
     | ProxyPool
+    | ProxySettings
     | Head
 )
 """The same with pools that are not read."""

@@ -12,9 +12,11 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from vipbus.contracts.limits import Counter, Name, Port, Seconds, check_address
+from vipbus.contracts.proxy_content import Cache, Compression
 from vipbus.contracts.proxy_limits import ClientLimit, check_network
 from vipbus.contracts.proxy_pool import pool_token
-from vipbus.contracts.proxy_rules import HeaderChange, ProxyRoute
+from vipbus.contracts.proxy_rules import HeaderChange, ProxyRoute, RedirectStatus
+from vipbus.contracts.proxy_snippet import Snippet, check_snippet, lines_of
 from vipbus.contracts.proxy_tls import BindTls, Hsts
 from vipbus.contracts.proxy_words import Connections, Mode, Word
 from vipbus.contracts.tokens import name_token
@@ -67,6 +69,8 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     limit: ClientLimit | None = None
     redirect_https: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     """Who comes without TLS is sent to this port."""
+    redirect_status: RedirectStatus = 308
+    """Of that answer."""
     hsts: Hsts | None = None
     route: tuple[ProxyRoute, ...] = ()
     """Requests that go elsewhere than to `pool`: of mode http alone."""
@@ -74,6 +78,10 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     """Of every request, before its route's."""
     response_header: tuple[HeaderChange, ...] = ()
     """Of every answer, HAProxy's own included, before its route's."""
+    compression: Compression | None = None
+    """Of what its pools answer, where a pool says nothing of its own."""
+    cache: Cache | None = None
+    """Of what its pools answer."""
     monitor: Word | None = None
     """A path for whoever stands in front, a layer-4 tier say (monitor-uri). It answers 503 while the pool,
     and its fallback, has too few to serve, 200 otherwise."""
@@ -84,9 +92,12 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     `bind`. For a tier in front that nobody else tells; one that takes out who is down cuts what it has."""
     instance: str | None = None
     """The instance that owns an address of it on this router."""
+    snippet: Snippet | None = None
+    """Lines of HAProxy's own for its ``frontend``, before its rules and after all else."""
 
     def __post_init__(self) -> None:
-        if not self.bind:
+        check_snippet(self.snippet or "")
+        if not self.bind and not any(line.startswith("bind ") for line in lines_of(self.snippet)):
             raise ValueError("there is no bind, so it listens nowhere")
         if self.monitor is None and (self.monitor_members != 1 or self.monitor_drain):
             raise ValueError("monitor_members and monitor_drain are for monitor, which is not there")
@@ -95,6 +106,8 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
         rules = (self.route, self.request_header, self.response_header, self.redirect_https, self.hsts)
         if self.mode == "tcp" and any(rules):
             raise ValueError("routes, redirects and headers are of mode http alone")
+        if self.mode == "tcp" and (self.compression is not None or self.cache is not None):
+            raise ValueError("compression and cache are of mode http alone")
 
     keys: ClassVar[str] = "<router>.proxy.<proxy>"
     """How `key` is built."""

@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from vipbus.contracts.limits import Name, Seconds
+from vipbus.contracts.proxy_content import Cache, Compression
 from vipbus.contracts.proxy_persistence import CookiePersistence, Persistence
+from vipbus.contracts.proxy_snippet import Snippet, check_snippet
 from vipbus.contracts.proxy_tls import PoolTls
 from vipbus.contracts.proxy_words import Connections, Mode, Token
 from vipbus.contracts.tokens import name_token
@@ -96,8 +98,16 @@ class ProxyPool(
     this time; 0: at once."""
     slots: Annotated[int, msgspec.Meta(ge=0, le=65536)] = 0
     """Members that there is room for without a reload; 0: twice as many as there are, 8 at least."""
+    compression: Compression | None = None
+    cache: Cache | None = None
+    """Its own: another one than those of proxies that hand to it."""
+    snippet: Snippet | None = None
+    """Lines of HAProxy's own for its ``backend``, after all else and before its servers."""
 
     def __post_init__(self) -> None:
+        check_snippet(self.snippet or "")
+        if self.mode == "tcp" and (self.compression is not None or self.cache is not None):
+            raise ValueError("compression and cache are of mode http alone")
         algorithm = self.balance.algorithm
         if algorithm == "first" and self.max_connections is None:
             raise ValueError("first needs max_connections: without it everything goes to one member")

@@ -11,6 +11,7 @@ from vipbus.contracts.proxy_words import HostPattern, Method, Path, Pattern, Tem
 
 _Names = Annotated[tuple[HostPattern, ...], msgspec.Meta(max_length=4096)]
 _Paths = Annotated[tuple[Path, ...], msgspec.Meta(max_length=4096)]
+RedirectStatus = Literal[301, 302, 303, 307, 308]
 ErrorStatus = Literal[400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 501, 502, 503, 504]
 """What HAProxy has a page for (configuration.txt, ``errorfile``)."""
 
@@ -51,7 +52,7 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ]
     keep_path: bool = False
     """True: the request's path and query are added to it."""
-    status: Literal[301, 302, 303, 307, 308] = 302
+    status: RedirectStatus = 302
 
     def __post_init__(self) -> None:
         if self.to == "/" and self.keep_path:

@@ -15,6 +15,7 @@ from vipbus.contracts import (
     Pool,
     Proxy,
     ProxyPool,
+    ProxySettings,
     RealServer,
     SyncGroup,
     TrackFile,
@@ -46,6 +47,8 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     proxy_pools: tuple[ProxyPool, ...] = ()
     unread: tuple[UnreadPool, ...] = ()
     """The pools of one that was taken from `ConfigOutline`: then it has no virtual and no real servers."""
+    proxy_settings: ProxySettings | None = None
+    """None: nothing was said of HAProxy as a whole."""
     trace: TraceContext | None = None
     """Of the head's write."""
 
@@ -147,6 +150,7 @@ def _whole_revision(head_entry: Entry, held: Held) -> Revision | None:
         proxies=tuple([value for value in others if isinstance(value, Proxy)]),
         proxy_pools=tuple([value for value in others if isinstance(value, ProxyPool)]),
         unread=tuple(unread),
+        proxy_settings=next((value for value in others if isinstance(value, ProxySettings)), None),
         trace=head_entry.trace,
     )
 

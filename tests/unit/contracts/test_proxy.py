@@ -32,6 +32,15 @@ PROXIES: list[tuple[dict[str, Any], str]] = [
     ({"monitor_members": 2}, "are for monitor"),
     ({"monitor_drain": True}, "are for monitor"),
     ({"monitor": "/alive", "monitor_members": 0}, ">= 1"),
+    ({"mode": "tcp", "compression": {}}, "mode http alone"),
+    ({"mode": "tcp", "cache": {}}, "mode http alone"),
+    ({"compression": {"algorithms": ["br"]}}, "br"),
+    ({"compression": {"algorithms": []}}, "length"),
+    ({"compression": {"types": ["text"]}}, "types"),
+    ({"cache": {"size": 1, "max_object": 600_000}}, "more than half"),
+    ({"bind": []}, "no bind"),
+    ({"bind": [], "snippet": "timeout client 5s\nbinder"}, "no bind"),
+    ({"snippet": "timeout client 5s\nbackend x"}, "line 2 begins the section 'backend'"),
 ]
 POOLS: list[tuple[dict[str, Any], str]] = [
     ({"balance": {"algorithm": "first"}}, "needs max_connections"),
@@ -45,6 +54,8 @@ POOLS: list[tuple[dict[str, Any], str]] = [
     ({"fallback": "WEB"}, "its own fallback"),
     ({"tls": {}}, "verify needs a name"),
     ({"tls": {"verify": False, "ca": "/a"}}, "without verify"),
+    ({"mode": "tcp", "cache": {}}, "mode http alone"),
+    ({"snippet": "server a 10.0.0.1\nlisten x"}, "line 2 begins the section 'listen'"),
 ]
 
 
@@ -64,3 +75,7 @@ def test_a_proxy_names_every_pool_once() -> None:
         ConfigDocument,
     )
     assert made.pools == ("web", "api")
+
+
+def test_a_bind_of_a_snippet_is_enough() -> None:
+    assert proxy(80, bind=(), snippet="bind unix@/run/a.sock\n").bind == ()

@@ -46,6 +46,7 @@ from vipbus.contracts import (
     ProxyProcess,
     ProxyRefused,
     ProxyReloaded,
+    ProxySettings,
     QuorumChanged,
     ServiceRestarted,
     SettingChanged,
@@ -240,6 +241,11 @@ STATES = [
         "router-a proxy web on 10.9.0.1:80, pool app",
     ),
     ("config", ProxyPool(router="router-a", name="app"), "router-a pool app, roundrobin"),
+    (
+        "config",
+        ProxySettings(router="router-a", global_snippet="tune.bufsize 32768"),
+        "router-a settings of haproxy-programmer, lines for global",
+    ),
     (
         "proxy",
         ProxyPoolTable(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from haproxy_programmer.members import Member
 from haproxy_programmer.plan import batches, plan
 from haproxy_programmer.render import render
+from haproxy_programmer.render.snippets import explained
 from haproxy_programmer.site import Place, Site
 from haproxy_programmer.slots import Slot, Slots
 from haproxy_programmer.state_file import state_file
@@ -25,6 +26,8 @@ from tests.support.proxy import pool, proxy
 from vipbus.contracts import (
     Balance,
     BindTls,
+    Cache,
+    Compression,
     ConfigDocument,
     CookiePersistence,
     HeaderChange,
@@ -33,9 +36,11 @@ from vipbus.contracts import (
     PoolTls,
     ProxyBind,
     ProxyRoute,
+    ProxySettings,
     Redirect,
     name_token,
 )
+from vipbus.contracts.proxy_snippet import SECTIONS
 
 PLACE = Place(directory=Path("/var/lib/vipbus/haproxy"))
 LINES = ["a\nserver evil 10.0.0.1:80", "a\tb", "a\rb", "a\0b", "a\x7fb", "a\x85b", "a\u2028b", ""]
@@ -43,6 +48,7 @@ LINES = ["a\nserver evil 10.0.0.1:80", "a\tb", "a\rb", "a\0b", "a\x7fb", "a\x85b
 EVIL = ["a b", 'a"b', "a'b", "a\\b", "a;b", "a#b", "a<<b", "a$HOME", "a`id`", "a}b", *LINES]
 """More than a word."""
 
+GZIP = Compression()
 WORDS: dict[str, Callable[[str], Any]] = {
     "monitor": lambda text: proxy(80, monitor=text),
     "balance": lambda text: pool(balance=Balance(algorithm="header", parameter=text)),
@@ -62,6 +68,11 @@ WORDS: dict[str, Callable[[str], Any]] = {
     "route.response_header.name": lambda text: routed(response_header=(HeaderChange(name=text),)),
     "request_header.name": lambda text: proxy(80, request_header=(HeaderChange(name=text),)),
     "response_header.name": lambda text: proxy(80, response_header=(HeaderChange(name=text),)),
+    "compression.types": lambda text: proxy(80, compression=Compression(types=(text,))),
+    "compression.algorithms": lambda text: proxy(
+        80, compression=msgspec.structs.replace(GZIP, algorithms=(text,))
+    ),
+    "pool.compression.types": lambda text: pool(compression=Compression(types=(text,))),
 }
 """Fields that are a word."""
 TEXTS: dict[str, Callable[[str], Any]] = {
@@ -77,6 +88,40 @@ TEXTS: dict[str, Callable[[str], Any]] = {
     "response_header": lambda text: proxy(80, response_header=(HeaderChange(name="a", value=text),)),
 }
 """Fields that are a line, quoted."""
+
+
+SNIPPETS: dict[str, Callable[[str], Site]] = {
+    "proxy": lambda text: of(proxy(80, snippet=text)),
+    "pool": lambda text: of(pool(snippet=text)),
+    "global": lambda text: Site(settings=ProxySettings(router="lb-a", global_snippet=text)),
+    "defaults": lambda text: Site(settings=ProxySettings(router="lb-a", defaults_snippet=text)),
+}
+"""Lines as they are, each in its section."""
+LEAVES = [
+    *(f"{word} x" for word in ("global", "defaults", "frontend", "backend", "listen", "peers", "cache")),
+    *(
+        "resolvers a",
+        "program a",
+        "mailers a",
+        "userlist a",
+        "http-errors a",
+        "ring a",
+        "fcgi-app a",
+        "GLOBAL",
+    ),
+    *(
+        "option httplog\nbackend x",
+        "\tbackend x",
+        "no backend x",
+        "default no global",
+        "backend#x",
+        "<<",
+        ";",
+    ),
+    *("'backend' x", '"back"end x', "back\\end x", "\\x62ackend x", '"${SECTION}" x', "$X", ".if 1", "{"),
+    *("acl a src 10.0.0.1 \\\nserver", "acl a\\"),
+]
+"""What would leave a section, or could."""
 
 
 def routed(**changes: Any) -> Any:
@@ -176,3 +221,80 @@ def test_names_become_tokens(name: str) -> None:
     word(made.id)
     text = render(Site(proxies=(made,), pools=(pool(name=name),)), PLACE)
     assert f"frontend {name_token(name)}\n" in text
+
+
+@pytest.mark.parametrize("where", SNIPPETS)
+@pytest.mark.parametrize("text", LEAVES)
+def test_a_snippet_stays_in_its_section(where: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r"line [12] (begins|ends) with|line [12] begins the section"):
+        SNIPPETS[where](text)
+
+
+@pytest.mark.parametrize("where", SNIPPETS)
+@pytest.mark.parametrize("text", ["a\rb", "a\0b", "a\x7fb", "a\x85b", "a\u2028b", "a\x0bb"])
+def test_a_snippet_has_no_control_characters_in_contract_and_file(where: str, text: str) -> None:
+    found = SNIPPETS[where](f"acl {text}")
+    for entity in (*found.proxies, *found.pools, *([found.settings] if found.settings is not None else [])):
+        assert refused_by_contract(entity)
+    with pytest.raises(UnwritableError):
+        render(found, PLACE)
+
+
+PIECES = (
+    "backend x",
+    "global",
+    "\n",
+    "no ",
+    "#",
+    '"',
+    "'",
+    "\\",
+    " ",
+    "\t",
+    "acl a src",
+    "$X",
+    "listen",
+    "# end",
+    ".",
+)
+
+
+@pytest.mark.parametrize("where", SNIPPETS)
+@given(text=st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=8).map("".join)))
+def test_whatever_a_snippet_is_the_sections_are_the_same(where: str, text: str) -> None:
+    def sections(site: Site) -> list[str]:
+        lines = render(site, PLACE).split("\n")
+        begun = [line for line in lines if line[:1] not in ("", " ", "#")]
+        assert begun == [line for line in lines if _first(line) in SECTIONS]
+        return begun
+
+    with contextlib.suppress(UnwritableError, ValueError):
+        assert sections(SNIPPETS[where](text)) == sections(SNIPPETS[where]("acl a src 10.0.0.1"))
+
+
+def _first(line: str) -> str:
+    """The word that says what a line is, as HAProxy reads it: without quotes, escapes and modifiers."""
+    read = shlex.shlex(line, posix=True)
+    read.whitespace_split = True
+    try:
+        words = list(read)
+    except ValueError:
+        return ""  # an open quote: HAProxy refuses the file
+    return next((each for each in words if each not in ("no", "default")), "")
+
+
+def test_the_line_that_haproxy_means_is_named() -> None:
+    text = render(of(proxy(80, snippet="acl a src 10.0.0.1\n\n\tfoo bar\n")), PLACE)
+    number = text.split("\n").index("    foo bar") + 1
+    said = explained(f"config : parsing [/x/haproxy.cfg.new:{number}] : unknown keyword 'foo'", text)
+    assert said == "config : parsing [line 3 of the snippet of proxy web: 'foo bar'] : unknown keyword 'foo'"
+    for other in (1, 3, number + 2, 10_000, 0):
+        assert explained(f"parsing [/x:{other}] : no", text) == f"parsing [/x:{other}] : no"
+
+
+def test_caches_of_a_proxy_and_a_pool_of_one_name_are_two() -> None:
+    made = Site(proxies=(proxy(80, cache=Cache()),), pools=(pool(cache=Cache()),))
+    assert [line for line in render(made, PLACE).splitlines() if line.startswith("cache ")] == [
+        "cache proxy-web",
+        "cache pool-web",
+    ]

@@ -21,9 +21,12 @@ KINDS: Final = (
     "vrrp_sync_group",
     "virtual_server_group",
     "virtual_server",
+    "haproxy",
+    "proxy",
+    "pool",
 )
 """In the order in which they are written: what is named comes before who names it."""
-_SINGLES: Final = ("vrrp", "ipvs")
+_SINGLES: Final = ("vrrp", "ipvs", "haproxy")
 _INSTANCE: Final = "vrrp_instance"
 _ABSENT: Final = object()
 

@@ -60,10 +60,26 @@ class PoolWriter:
         table.update(written(virtual, skip=(*_OF_PLACE, *_ALWAYS, "protocol", "sorry_server")))
         if virtual.sorry_server is not None:
             table["sorry_server"] = _sorry_server(virtual.sorry_server, virtual, own)
+        return {**table, **self.members(reals, OF_ALL, own, always=ports.checks)}
+
+    def members(
+        self,
+        reals: Sequence[RealServer],
+        of_all: Sequence[str],
+        own: int | None = None,
+        *,
+        always: bool = False,
+    ) -> Table:
+        """Write the real servers of a pool with their checks.
+
+        ``of_all`` are keys that the pool may say for all of them, ``own`` the port that they have unless they
+        say another; ``always``: the port of a check is written though it is the real server's.
+        """
+        table: Table = {}
         tables = [self._real(real, own) for real in reals]
-        checks = [[self._check(check, real, always=ports.checks) for check in real.checks] for real in reals]
+        checks = [[self._check(check, real, always=always) for check in real.checks] for real in reals]
         shared = _common(checks)
-        for key, value in _for_all(tables).items():
+        for key, value in _for_all(tables, of_all).items():
             table[key] = value
             for each in tables:
                 del each[key]
@@ -140,13 +156,13 @@ def _common(checks: list[list[Table]]) -> list[Table]:
     return found
 
 
-def _for_all(tables: list[Table]) -> Table:
+def _for_all(tables: list[Table], of_all: Sequence[str]) -> Table:
     """Give what every one of several real servers says alike."""
     if len(tables) < 2:
         return {}
     first = tables[0]
     return {
         key: first[key]
-        for key in OF_ALL
+        for key in of_all
         if key in first and all(key in each and each[key] == first[key] for each in tables)
     }

@@ -10,6 +10,7 @@ from config_service.native.misplaced import Table
 from config_service.native.pool import owners_of
 from config_service.native.writer.places import write_servers
 from config_service.native.writer.pools import PoolWriter
+from config_service.native.writer.proxies import write_pools, write_proxies, write_settings
 from config_service.native.writer.secret_names import SecretNames
 from config_service.native.writer.structs import address, plain, written
 from vipbus.contracts import (
@@ -52,9 +53,13 @@ def write_router(entities: Iterable[Entity], secrets: SecretNames) -> RouterTabl
             for one in every
             if isinstance(one, struct)
         ]
-    servers = write_servers(_pools(every), owners_of(instances), PoolWriter(settings))
+    owners, writer = owners_of(instances), PoolWriter(settings)
+    servers = write_servers(_pools(every), owners, writer)
     found.arrays["virtual_server_group"] = servers.groups
     found.arrays["virtual_server"] = servers.servers
+    found.singles["haproxy"] = write_settings(every)
+    found.arrays["proxy"] = write_proxies(every, owners)
+    found.arrays["pool"] = write_pools(every, writer)
     return found
 
 

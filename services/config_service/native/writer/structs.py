@@ -19,6 +19,7 @@ from config_service.native.values import duration
 from config_service.native.walk import fields_of, parts_of
 from config_service.problems import RefusedError
 from vipbus.contracts import (
+    CookiePersistence,
     Damping,
     DnsCheck,
     Fifo,
@@ -26,7 +27,10 @@ from vipbus.contracts import (
     HttpCheck,
     HttpRequest,
     Program,
+    ProxyBind,
+    ProxyPool,
     SlowStart,
+    SourcePersistence,
     StaticAddress,
     StatusRange,
     SyncDaemon,
@@ -214,6 +218,17 @@ def _one_or_many(value: tuple[str, ...]) -> Any:
     return value[0] if len(value) == 1 else list(value)
 
 
+def _bind(value: ProxyBind) -> Any:
+    address = f"[{value.address}]" if ":" in value.address else value.address
+    rest = written(value, skip=("address", "port"))
+    text = f"{address}:{value.port}"
+    return {"address": text, **rest} if rest else text
+
+
+def _persistence(value: CookiePersistence | SourcePersistence | None) -> Any:
+    return value and {"kind": value.__struct_config__.tag, **written(value)}
+
+
 def _percent(value: int) -> str:
     return f"{value}%"
 
@@ -228,11 +243,13 @@ _BY_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
     UnicastPeer: _peer,
     VirtualAddress: address,
     StaticAddress: _static,
+    ProxyBind: _bind,
     VirtualRoute: _route,
     VirtualRule: _rule,
 }
 _BY_FIELD: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (VirtualServer, "hold_below"): _percent,
+    (ProxyPool, "persistence"): _persistence,
     (VirtualAddress, "scope"): _scope,
     (VirtualRoute, "scope"): _scope,
     (VirtualRoute, "metrics"): _metrics,

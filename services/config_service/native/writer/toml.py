@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from config_service.native.misplaced import Table
+from config_service.native.snippet_form import SNIPPETS
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _WIDE: Final = 100
 """Characters of a line, where it can be cut."""
-_ALWAYS_APART: Final = ("check", "requests")
+_ALWAYS_APART: Final = ("check", "requests", "route")
 """Tables with a heading each, however short they are."""
 _DEEP: Final = 3
 """Names that a heading of a router's own may have: ``[router.lb-a.vrrp_instance.VI_1]`` is below it."""
-_ONCE: Final = (("vrrp",), ("ipvs",))
+_ONCE: Final = (("vrrp",), ("ipvs",), ("haproxy",))
+_LINES: Final = tuple({field for _, field in SNIPPETS})
+"""Texts of many lines."""
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_LITERAL_LINES: Final = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]*")
 _LITERAL: Final = re.compile(r"[^'\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -74,6 +78,9 @@ def _is_tables(value: Any) -> bool:
 
 
 def _pair(key: str, value: Any) -> Iterator[str]:
+    if key in _LINES and isinstance(value, str) and "\n" in value:
+        yield f"{key} = {_lines(value)}"
+        return
     line = f"{_key(key)} = {inline(value)}"
     whole = isinstance(value, list) and len(value) > 1 and isinstance(value[0], dict)
     if isinstance(value, list) and value and (len(line) > _WIDE or whole):
@@ -125,6 +132,15 @@ def _string(text: str) -> str:
     if ("\\" in text or '"' in text) and _LITERAL.fullmatch(text):
         return f"'{text}'"
     return _quoted(text)
+
+
+def _lines(text: str) -> str:
+    """Write a text of several lines as it is, where TOML allows it (literal strings)."""
+    text = text.replace("${", "$${")
+    if "'''" not in text and not text.endswith("'") and _LITERAL_LINES.fullmatch(text):
+        return f"'''\n{text}'''"
+    escaped = "".join(each if each in "\n\t" else _escaped(each) for each in text)
+    return f'"""\n{escaped}"""'
 
 
 def _quoted(text: str) -> str:

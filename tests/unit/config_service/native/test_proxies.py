@@ -12,12 +12,15 @@ from config_service.native.document import read
 from config_service.problems import ConfigError, Problem
 from config_service.schema import text
 from vipbus.contracts import (
+    Cache,
+    Compression,
     CookiePersistence,
     Entity,
     HttpCheck,
     Proxy,
     ProxyBind,
     ProxyPool,
+    ProxySettings,
     RealServer,
     Track,
     VrrpInstance,
@@ -163,6 +166,64 @@ def test_what_is_refused_is_said_with_its_place(old: str, new: str, says: str) -
     with pytest.raises(ConfigError) as refused:
         entities(DOCUMENT.replace(old, new, 1))
     assert any(problem.text.startswith(says) for problem in refused.value.problems), refused.value.problems
+
+
+OWN = """
+[haproxy]
+global_snippet = '''
+tune.bufsize 32768
+'''
+defaults_snippet = "option httplog"
+
+[[proxy]]
+name = "every"
+bind = ["0.0.0.0:80", "[::]:80"]
+pool = "app"
+compression = { algorithms = ["gzip"], types = ["text/"] }
+cache = { size = 32, max_object = 4096, max_age = "1h" }
+redirect_https = 8443
+redirect_status = 301
+snippet = """
+LINES = """
+http-request deny if { path /.git }
+\t# as it was
+tcp-request inspect-delay 5s
+"""
+
+
+def test_snippets_compression_and_caches() -> None:
+    whole = f"{DOCUMENT}{OWN}'''{LINES}'''\n"
+    jsonschema.validate(tomllib.loads(whole), json.loads(text()))
+    found = entities(whole)
+    proxy = next(each for each in found if isinstance(each, Proxy) and each.name == "every")
+    assert proxy.snippet == LINES.removeprefix("\n")
+    assert proxy.cache == Cache(size=32, max_object=4096, max_age=3600)
+    assert proxy.compression == Compression(types=("text/",))
+    assert (proxy.redirect_status, [each.address for each in proxy.bind]) == (301, ["0.0.0.0", "::"])
+    (settings,) = (each for each in found if isinstance(each, ProxySettings))
+    assert settings == ProxySettings(
+        router="lb-a", global_snippet="tune.bufsize 32768\n", defaults_snippet="option httplog"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        (f"'''{LINES}  listen a\n'''", 4),
+        ('"""\n\nlisten a"""', 2),
+        ("'''listen a'''", 1),
+        ('"listen a"', 1),
+    ],
+)
+def test_a_snippets_line_is_the_place_of_what_is_wrong_with_it(written: str, number: int) -> None:
+    whole = f"{DOCUMENT}{OWN}{written}\n"
+    with pytest.raises(ConfigError) as refused:
+        entities(whole)
+    (problem,) = refused.value.problems
+    assert problem.text == (
+        f"proxy[1].snippet: line {number} begins the section 'listen'; a snippet stays in its own"
+    )
+    assert "listen a" in whole.split("\n")[problem.line - 1]
 
 
 def test_the_schema_knows_them() -> None:
