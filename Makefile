@@ -169,8 +169,9 @@ asyncapi: $(VENV)/.installed ## Write docs/asyncapi.json and docs/events.md from
 	$(BIN)/python -m vipbus.contracts.catalogue > docs/events.md
 
 .PHONY: keywords
-keywords: $(VENV)/.installed ## Write docs/keywords.md from the parser's tables
+keywords: $(VENV)/.installed ## Write docs/keywords.md and docs/haproxy-keywords.md from the readers' tables
 	$(BIN)/python -m config_service.keepalived.keyword_table > docs/keywords.md
+	$(BIN)/python -m config_service.haproxy.keyword_table > docs/haproxy-keywords.md
 
 .PHONY: command
 command: $(VENV)/.installed ## Write docs/command.md, its JSON Schema and the manual page from the commands

@@ -1,4 +1,7 @@
-"""``convert``: one or several keepalived.conf as one vipbus.toml; what is there already is not touched."""
+"""``convert``: keepalived.conf and haproxy.cfg, one or several, as one vipbus.toml.
+
+What is there already is not touched.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from config_service.keepalived.compile import Configuration
-from config_service.load import load
+from config_service.haproxy.compile import compile_text as compile_haproxy
+from config_service.haproxy.sections import is_haproxy
+from config_service.keepalived.compile import Configuration, router_name
+from config_service.load import compiler
 from config_service.native.writer.document import Converted, write_document
 from config_service.native.writer.secret_names import SecretFile
 from config_service.problems import ConfigError, file_name, quoted
+from config_service.source import read_text
 from vipbus.runtime.life import EXIT_USAGE
 from vipbus.runtime.secrets import Secrets
+from vipbus.runtime.settings import default_router
 
 _SECRETS = "secrets"
 
@@ -26,7 +33,7 @@ class _CannotError(Exception):
 def convert(arguments: Sequence[str]) -> int:
     """Convert files: 0 and the document on stdout or in a file, or 2 and on stderr each error."""
     parser = argparse.ArgumentParser(
-        prog="config-service convert", description="Convert keepalived.conf to vipbus.toml."
+        prog="config-service convert", description="Convert keepalived.conf and haproxy.cfg to vipbus.toml."
     )
     parser.add_argument("files", nargs="+", metavar="[ROUTER=]FILE")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it there (default: stdout)")
@@ -63,28 +70,52 @@ def convert(arguments: Sequence[str]) -> int:
 
 
 def _read(files: Sequence[str], secrets: Secrets) -> dict[str, Configuration]:
-    found: dict[str, Configuration] = {}
+    found: dict[tuple[str, bool], Configuration] = {}
     problems: list[ConfigError] = []
     for said in files:
         router, equals, name = said.partition("=")
         path = Path(name if equals else said)
         if path.suffix == ".toml":
-            raise _CannotError(f"{file_name(path)}: this is vipbus.toml already; name a keepalived.conf")
+            raise _CannotError(
+                f"{file_name(path)}: this is vipbus.toml already; name a keepalived.conf or haproxy.cfg"
+            )
         try:
-            # conditions are compared with the router's name, as on a host of that name
-            made = load(path, router if equals else None, secrets, router if equals else None)
+            text = read_text(path)
+            of_haproxy = path.suffix == ".cfg" or is_haproxy(text)
+            made = _compiled(path, text, router if equals else None, secrets, of_haproxy=of_haproxy)
         except ConfigError as error:
             problems.append(error)
             continue
-        if made.router in found:
+        key = made.router, of_haproxy
+        if key in found:
             raise _CannotError(
-                f"{file_name(path)}: it is for {quoted(made.router)}, as {found[made.router].source} is; say "
+                f"{file_name(path)}: it is for {quoted(made.router)}, as {found[key].source} is; say "
                 "which router each is for: lb-a=FILE lb-b=FILE"
             )
-        found[made.router] = made
+        found[key] = made
     if problems:
         raise ConfigError([problem for error in problems for problem in error.problems])
-    return found
+    return {router: _together(router, found) for router, _ in found}
+
+
+def _compiled(
+    path: Path, text: str, router: str | None, secrets: Secrets, *, of_haproxy: bool
+) -> Configuration:
+    if of_haproxy:
+        return compile_haproxy(text, file_name(path), router_name(router, None, default_router()))
+    # conditions are compared with the router's name, as on a host of that name
+    return compiler(path, router, secrets, router)(text)
+
+
+def _together(router: str, found: Mapping[tuple[str, bool], Configuration]) -> Configuration:
+    """Give what a router's keepalived.conf and haproxy.cfg say, each where there is one."""
+    its = [found[router, kind] for kind in (False, True) if (router, kind) in found]
+    return Configuration(
+        router,
+        ", ".join(one.source for one in its),
+        tuple(entity for one in its for entity in one.entities),
+        tuple(warning for one in its for warning in one.warnings),
+    )
 
 
 def _write(made: Converted, output: Path | None) -> None:

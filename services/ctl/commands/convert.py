@@ -12,13 +12,15 @@ from ctl.cli import command
 
 
 @command(
-    "convert keepalived.conf to vipbus.toml",
-    "Write one vipbus.toml for the keepalived.conf of one router, or of several as ROUTER=FILE. What they "
-    "share is written once, what differs below [router.NAME]; what was left out stands in comments. "
-    "Passwords and keys are not in it: it refers to files, which stderr names.",
+    "convert keepalived.conf and haproxy.cfg to vipbus.toml",
+    "Write one vipbus.toml for the keepalived.conf, the haproxy.cfg or both of one router, or of several as "
+    "ROUTER=FILE. A haproxy.cfg is known by its first section. What routers share is written once, what "
+    "differs below [router.NAME]; what was left out stands in comments. Passwords and keys are not in it: it "
+    "refers to files, which stderr names; those of HAProxy are left out.",
     examples=(
         ("vipbus config convert /etc/keepalived/keepalived.conf", "a document for any router, on stdout"),
         ("vipbus config convert lb-a=a.conf lb-b=b.conf --output vipbus.toml", "one for both"),
+        ("vipbus config convert keepalived.conf haproxy.cfg", "both tiers of a router in one document"),
         ("vipbus config convert lb-a=a.conf --output vipbus.toml --write-secrets", "with secrets/"),
     ),
     statuses={

@@ -14,6 +14,8 @@ from vipbus.contracts import HeaderChange, HeaderMatch, Proxy, ProxyRoute, Redir
 
 _HOST: Final = "req.hdr(host),host_only,lower"
 _PATH: Final = "path,url_dec"
+_ROUTED: Final = "vipbus.routed"
+"""An ACL of a snippet has no such name."""
 
 
 def routes(proxy: Proxy) -> Iterator[str]:
@@ -44,11 +46,11 @@ def routes(proxy: Proxy) -> Iterator[str]:
 def _decided(numbered: Iterable[tuple[int, ProxyRoute]]) -> Iterator[str]:
     for number, route in numbered:
         if number == 1:
-            yield "    acl routed var(txn.route) -m found"
-        acls = dict(_acls(route, f"route{number}"))
+            yield f"    acl {_ROUTED} var(txn.route) -m found"
+        acls = dict(_acls(route, f"vipbus.route{number}"))
         for name, lines in acls.items():
             yield from (f"    acl {name} {line}" for line in lines)
-        yield f"    http-request set-var(txn.route) int({number}) if {' '.join([*acls, '!routed'])}"
+        yield f"    http-request set-var(txn.route) int({number}) if {' '.join([*acls, f'!{_ROUTED}'])}"
 
 
 def _is(number: int) -> str:

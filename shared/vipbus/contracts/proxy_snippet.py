@@ -47,8 +47,6 @@ def check_snippet(text: str) -> None:
             raise ValueError(
                 f"line {number} begins with {word[:40]!r}, which is no keyword; write it plainly"
             )
-        if line.rstrip(" \t").endswith("\\"):
-            raise ValueError(f"line {number} ends with a backslash; lines are not joined")
 
 
 def lines_of(text: str | None) -> tuple[str, ...]:

@@ -119,7 +119,6 @@ LEAVES = [
         ";",
     ),
     *("'backend' x", '"back"end x', "back\\end x", "\\x62ackend x", '"${SECTION}" x', "$X", ".if 1", "{"),
-    *("acl a src 10.0.0.1 \\\nserver", "acl a\\"),
 ]
 """What would leave a section, or could."""
 
@@ -226,7 +225,7 @@ def test_names_become_tokens(name: str) -> None:
 @pytest.mark.parametrize("where", SNIPPETS)
 @pytest.mark.parametrize("text", LEAVES)
 def test_a_snippet_stays_in_its_section(where: str, text: str) -> None:
-    with pytest.raises(ValueError, match=r"line [12] (begins|ends) with|line [12] begins the section"):
+    with pytest.raises(ValueError, match=r"line [12] begins (with|the section)"):
         SNIPPETS[where](text)
 
 

@@ -36,7 +36,8 @@ def write_settings(every: Sequence[Entity]) -> Table:
 
 def _proxy(one: Proxy, owners: Mapping[str, str]) -> Table:
     owner = next((owners[bind.address] for bind in one.bind if bind.address in owners), None)
-    return _snippet_last(written(one, skip=("router",), instead={"instance": owner}))
+    follows = ("instance",) if one.instance in (owner, None) else ()  # there is no way to say nobody
+    return _snippet_last(written(one, skip=("router", *follows)))
 
 
 def _snippet_last(table: Table) -> Table:

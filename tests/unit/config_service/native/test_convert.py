@@ -20,7 +20,7 @@ from config_service.native.schema import schema
 from config_service.native.writer.document import write_document
 from config_service.schema import text as schema_text
 from tests.unit.config_service.native.documents import validator
-from vipbus.contracts import Entity
+from vipbus.contracts import Entity, Proxy, RealServer
 from vipbus.runtime.secrets import Secrets
 
 UNIT = Path(__file__).parents[1]
@@ -255,3 +255,71 @@ def test_as_commands() -> None:
     assert vipbus("convert", "missing.conf").returncode == 2
     done = vipbus("schema")
     assert (done.returncode, done.stdout) == (0, schema_text())
+
+
+HAPROXY = """\
+# the proxy of both addresses
+global
+    log /dev/log local0
+    stats socket /run/haproxy.sock
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend www
+    bind 192.0.2.10:80
+    default_backend app
+backend app
+    server a1 10.1.0.21:8080 check
+"""
+
+
+@pytest.mark.parametrize("name", ["haproxy.cfg", "proxy.conf"])
+def test_a_haproxy_cfg_is_known_by_its_name_or_its_first_word(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(HAPROXY)
+    assert convert([str(tmp_path / name)]) == 0
+    out, err = capsys.readouterr()
+    assert [table["pool"] for table in tomllib.loads(out)["proxy"]] == ["app"]
+    assert f"{tmp_path / name}:4: warning: stats socket is left out" in err
+
+
+def test_both_tiers_of_a_router_are_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "keepalived.conf").write_text(LB_A)
+    (tmp_path / "haproxy.cfg").write_text(HAPROXY)
+    assert convert([f"lb-a={tmp_path / each}" for each in ("keepalived.conf", "haproxy.cfg")]) == 0
+    text, _ = capsys.readouterr()
+    found = read(text, "v.toml", "lb-a", str, around=Around(secret_files=False))
+    (proxy,) = (each for each in found if isinstance(each, Proxy))
+    assert proxy.instance == "VI_1", "it is that of the address"
+    assert {type(each).__name__ for each in found} >= {"VrrpInstance", "VirtualServer", "ProxyPool"}
+    document = tomllib.loads(text)
+    assert [*VALID.iter_errors(document)] == []
+
+
+def test_two_haproxy_cfg_are_one_document_for_two_routers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("a.cfg", HAPROXY), ("b.cfg", HAPROXY.replace("10.1.0.21", "10.1.0.22"))):
+        (tmp_path / name).write_text(text)
+    assert convert([f"lb-a={tmp_path / 'a.cfg'}", f"lb-b={tmp_path / 'b.cfg'}"]) == 0
+    text, _ = capsys.readouterr()
+    for router, address in (("lb-a", "10.1.0.21"), ("lb-b", "10.1.0.22")):
+        found = read(text, "v.toml", router, str)
+        assert [each.address for each in found if isinstance(each, RealServer)] == [address]
+    assert text.count("[[proxy]]") == 1
+
+
+def test_a_haproxy_cfg_that_is_wrong_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "haproxy.cfg").write_text(HAPROXY.replace("default_backend app", "default_backend ap"))
+    assert convert([str(tmp_path / "haproxy.cfg")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    refusal = "there is no backend 'ap'; did you mean 'app'?; add it, or remove it here"
+    assert err.splitlines() == [
+        f"{tmp_path / 'haproxy.cfg'}:12:21: {refusal}",
+        "        default_backend ap",
+        "                        ^",
+    ]

@@ -1,0 +1,55 @@
+"""What may not become a snippet as it is: passwords, and what points to sections that are left out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from config_service.haproxy.sections import Line
+
+_AUTH: Final = re.compile(r"\bhttp_auth(?:_group)?\([^()]*\)(?:\s+(?!\})\S+)*")
+_PEERS: Final = re.compile(r"\s+peers\s+\S+")
+_CONDITION: Final = re.compile(r"\s(?:if|unless)\s.*$")
+_DECIDE: Final = "it asks for passwords of a userlist, which vipbus has not: here"
+_OUT: Final = (
+    (
+        re.compile(r"^\S+\s+(?:set|add|replace)-header\s+(?:proxy-)?authorization\b", re.IGNORECASE),
+        "a password would stand in a document; have it set behind the proxy",
+    ),
+    (re.compile(r"(?:^|[\s,])lua\."), "vipbus carries no Lua files to its routers"),
+    (
+        re.compile(r"\b(?:srv_\w+|server_\w+)\([^()]*\)"),
+        "it names a server, and servers stand in slots of other names",
+    ),
+    (
+        re.compile(r"^filter\s+(?:spoe|fcgi-app|opentracing)\b|\berrorfiles\s"),
+        "it needs a section that vipbus.toml has not",
+    ),
+    (re.compile(r"^\S+\s+do-resolve\("), "it needs a section resolvers, which vipbus.toml has not"),
+    (
+        re.compile(r"^(?:http-request\s+cache-use|http-response\s+cache-store|filter\s+cache)\b"),
+        "a cache is of all requests or of none; add cache to the proxy or the pool",
+    ),
+    (re.compile(r"^filter\s+compression\b"), "compression is a key of the proxy or the pool"),
+)
+"""Lines that are left out, and why."""
+
+
+def guarded(line: Line) -> tuple[str | None, str]:
+    """Give what may stand in a snippet, None for nothing, and what is to be said of it.
+
+    What asked for a password denies: left out, it would let everybody in.
+    """
+    text = line.text
+    if line.words[0].text in ("http-request", "tcp-request") and line.texts[:1] == ("auth",):
+        found = _CONDITION.search(text)
+        said = f"http-request deny{found[0] if found is not None else ''}"
+        return said, f"{_DECIDE} it denies; decide what it should"
+    if _AUTH.search(text) is not None:
+        return _AUTH.sub("always_false", text), f"{_DECIDE} nobody has one; decide what it should"
+    for pattern, why in _OUT:
+        if pattern.search(text) is not None:
+            return None, f"it is left out: {why}"
+    if line.words[0].text == "stick-table" and _PEERS.search(text) is not None:
+        return _PEERS.sub("", text), "its peers are left out: this table is each router's own"
+    return text, ""
