@@ -6,6 +6,7 @@ import contextlib
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -112,6 +113,10 @@ REQUESTS: dict[str, list[Request]] = {
         (":8080", "/", {"Host": "example.org"}),
         (":8080", "/a/b?c=d", {"Host": "www.example.org"}),
         (":8080", "/", {"method": "POST", "Host": "www.example.org"}),
+        (":8443", "/a?b", {"tls": True, "Host": "example.org"}),
+        (":8443", "/a?b", {"tls": True, "Host": "www.example.org"}),
+        (":8443", "/", {"Host": "www.example.org"}),
+        ("192.0.2.20:9443", "/", {"tls": True}),
     ],
     "cookies": [
         (":8080", "/", {}),
@@ -148,7 +153,10 @@ REQUESTS: dict[str, list[Request]] = {
     "limits": [(":8080", "/", {"source": "127.0.0.2"})] * 22,
 }
 """What is asked of each file: the bind, as the file has it, the path, and how."""
-COMPARED = ("x-site", "x-internal", "x-words", "x-hash", "x-escaped", "x-single", "x-percent", "x-after")
+COMPARED = (
+    *("x-site", "x-internal", "x-words", "x-hash", "x-escaped", "x-single", "x-percent"),
+    "x-after",
+)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -168,7 +176,8 @@ def test_both_answer_alike(name: str, directory: Path) -> None:
             with running(config, next(iter(ports.values()))):
                 found: list[Any] = []
                 for place, path, how in REQUESTS[name]:
-                    seen = ask(ports[place], path, **how)
+                    tls = ssl.create_default_context(cafile=directory / "ca.pem") if "tls" in how else None
+                    seen = ask(ports[place], path, **{**how, "tls": tls, "name": "www.example.org"})
                     headers = {key: seen.headers.get(key) for key in COMPARED}
                     back = seen.answer.get("location")
                     found.append((path, seen.status, seen.path, pools.get(seen.port), headers, back))
@@ -182,8 +191,4 @@ def test_both_answer_alike(name: str, directory: Path) -> None:
         converted = convert(bound(text, after), str(original))
         got = outcome(written(site(converted.entities), directory), after)
     assert got == expected
-    assert len({(status, pool) for _, status, _, pool, *_ in got}) > 1 or name in (
-        "quoting",
-        "auth",
-        "tls-redirect",
-    )
+    assert len({(status, pool) for _, status, _, pool, *_ in got}) > 1 or name in ("quoting", "auth")

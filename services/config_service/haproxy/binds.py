@@ -8,6 +8,7 @@ from config_service.haproxy.bases import Bases
 from config_service.haproxy.body import Body
 from config_service.haproxy.sections import Line
 from config_service.haproxy.values import binds
+from config_service.problems import quoted
 
 _ALONE: Final = (
     "ssl",
@@ -42,6 +43,11 @@ def bind(line: Line, body: Body, bases: Bases) -> list[dict[str, Any]] | None:
             return None
     tls: dict[str, Any] | None = None
     if "ssl" in said:
+        if not bases.certificate(said.get("crt", "/")).startswith("/"):
+            body.warn(
+                line,
+                f"{quoted(said['crt'])} is no absolute path, and HAProxy runs elsewhere; write all of it",
+            )
         tls = _tls(said, bases)
         if tls is None:
             return None

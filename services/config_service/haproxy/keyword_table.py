@@ -42,10 +42,11 @@ snippet, with the `acl` lines that it needs.
 | `hdr(name)` and `_beg`, `_end`, `_sub`, `_reg`, `-m found` | `header` |
 | two of one kind together, `!`, `unless`, `-f`, `src`, `ssl_fc`, all else | none: a snippet |
 
-What is another thing afterwards: `X-Forwarded-For` takes the place of what a request had;
-`response_header` is of HAProxy's own answers too; a redirect to https leaves the port of `Host` out;
-`monitor` asks for somebody to serve; a cookie is made of the address, so clients choose once anew; all
-backup servers serve together; a server that is a name is no member that vipbus checks or drains.
+What is another thing afterwards: `X-Forwarded-For` takes the place of what a request had, and -Proto and
+-Port come with it; `response_header` is of HAProxy's own answers too; a redirect to https leaves the port
+of `Host` out; `monitor` asks for somebody to serve; a cookie is made of the address, so clients choose
+once anew; all backup servers serve together; a server that is a name is no member that vipbus checks or
+drains.
 
 Passwords never stand in a document: a userlist is left out, and what asks for one denies; so are `stats
 auth` with its page, `dynamic-cookie-key`, `cluster-secret`, headers with `Authorization` and exchanges

@@ -18,8 +18,12 @@ from config_service.native.document import read
 from config_service.native.schema import schema
 from config_service.native.writer.document import write_document
 from config_service.problems import ConfigError
+from haproxy_programmer.render import render
+from haproxy_programmer.site import Place
 from tests.corpus.golden import HAPROXY, converted, golden_document
+from tests.support.haproxy_corpus import site
 from tests.unit.config_service.native.documents import validator
+from vipbus.contracts import Proxy, ProxyPool
 
 FILES = sorted(HAPROXY.glob("*.cfg"))
 VALID = validator(schema())
@@ -107,6 +111,13 @@ def _reads_or_says_where(text: str) -> None:
     document = write_document({"lb-a": made}, "secrets", str).text
     found = read(document, "vipbus.toml", "lb-a", str)
     assert {each.key: each for each in found} == {each.key: each for each in made.entities}
+    # whatever it says, it says it in the sections of its proxies and pools
+    rendered = render(site(found), Place(directory=Path("/x"))).split("\n")
+    begun = [line.split()[0] for line in rendered if line[:1] not in ("", " ", "#")]
+    kinds = [each for each in found if isinstance(each, Proxy | ProxyPool)]
+    caches = ["cache" for each in kinds if each.cache is not None]
+    wanted = ["frontend" if isinstance(each, Proxy) else "backend" for each in kinds]
+    assert sorted(begun) == sorted(["global", "defaults", *caches, *wanted])
 
 
 def _read(text: str) -> Configuration | ConfigError:
