@@ -46,9 +46,9 @@ test-unit: packages $(VENV)/.installed ## Pure cores and small edges
 	$(BIN)/pytest $(WORKERS) tests/unit
 
 .PHONY: fuzz
-fuzz: $(VENV)/.installed ## Any bytes as configuration, both languages, as long as you like: make fuzz SECONDS=600
+fuzz: $(VENV)/.installed ## Any bytes as configuration, each language, as long as you like: make fuzz SECONDS=600
 	@mkdir -p artifacts
-	@for language in keepalived toml; do \
+	@for language in keepalived haproxy toml; do \
 	    (cd artifacts && PYTHONPATH=$(CURDIR) $(abspath $(BIN))/python -m tests.fuzz.config $$language \
 	        -max_total_time=$(or $(SECONDS),300)) || exit 1; done
 

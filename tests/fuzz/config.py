@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz.config keepalived|toml [LIBFUZZER-OPTION ...]``: any bytes as a configuration.
+"""``python -m tests.fuzz.config keepalived|haproxy|toml [LIBFUZZER-OPTION ...]``: any bytes as configuration.
 
 What was found stands in the current directory as libFuzzer leaves it (``crash-...``); give such a file as an
 option to see it again.
@@ -18,12 +18,16 @@ from typing import Final, cast
 import atheris
 
 with atheris.instrument_imports(include=["config_service"]):
+    from config_service.haproxy.compile import compile_text as compile_haproxy
+    from config_service.haproxy.keywords import PROXY, SECTION
+    from config_service.haproxy.server_options import SERVER
     from config_service.keepalived.compile import compile_text
     from config_service.keepalived.expand import Machine
     from config_service.keepalived.iproute2 import Names
     from config_service.keepalived.outside import Outside
     from config_service.keepalived.schema import HOMES
     from config_service.native.document import read
+    from config_service.native.writer.document import write_document
     from config_service.problems import ConfigError
 
 _NOWHERE: Final = Path("/nonexistent")
@@ -31,12 +35,17 @@ _TESTS: Final = Path(__file__).parents[1]
 _LINE: Final = re.compile(r"[^\n]+?:[1-9][0-9]*(?::[1-9][0-9]*)?: [^\n]+")
 _SEEDS: Final = {
     "keepalived": [*(_TESTS / "corpus").glob("*.conf"), _TESTS / "unit/config_service/good.conf"],
+    "haproxy": [*(_TESTS / "corpus/haproxy").glob("*.cfg")],
     "toml": [*(_TESTS / "unit/config_service/native/examples").glob("*.toml")],
 }
 _WORDS: Final = (
     *("{", "}", "#", "!", "\\\n", "$A=", "${A}", "~SEQ(A,1,3)", "~LST(A,x,y)", "@a", "@^a", "include"),
     *("[[virtual_server]]", "[[vrrp_instance]]", "[[virtual_server.real_server]]", "[router.a.vrrp]"),
     *("= [", "= {", "10.0.0.1", "fd00::1", "255", "TCP", "NAT", "DR", "TUN", "TCP_CHECK", "kind"),
+)
+_HAPROXY: Final = (
+    *(*PROXY, *SECTION, *SERVER, "if", "unless", "{ path /a }", "!{ hdr(host) a }", "or", "from", "-m", "-i"),
+    *("http-request deny", "redirect scheme https", "use_backend a", "%[src]", '"', "'", "no", "10.0.0.1:80"),
 )
 _NUMBERS: Final = ("0", "-1", "65536", "4294967296", "99999999999999999999", "0.01", "1e9", "nan", "''", "::")
 
@@ -53,7 +62,18 @@ def _read(text: str) -> None:
     read(text, "x", "r1", str, [])
 
 
-_TARGETS: Final[dict[str, Callable[[str], None]]] = {"keepalived": _compile, "toml": _read}
+def _import(text: str) -> None:
+    """What a haproxy.cfg becomes is read again and means the same."""
+    made = compile_haproxy(text, "x", "r1")
+    found = read(write_document({"r1": made}, "secrets", str).text, "x", "r1", str, [])
+    assert {each.key: each for each in found} == {each.key: each for each in made.entities}
+
+
+_TARGETS: Final[dict[str, Callable[[str], None]]] = {
+    "keepalived": _compile,
+    "haproxy": _import,
+    "toml": _read,
+}
 _OUTSIDE: Final = Outside(str, Names((_NOWHERE,)), Machine("a", {"A": "x"}, _NOWHERE / "x"), str, _no_problem)
 
 
@@ -93,7 +113,7 @@ def mutate(body: bytes, longest: int, seed: int) -> bytes:
     return b"\n".join(lines)[:longest]
 
 
-_MUTATIONS: Final = (*_WORDS, *HOMES, *_NUMBERS)
+_MUTATIONS: Final = (*_WORDS, *HOMES, *_NUMBERS, *_HAPROXY)
 
 
 def _dictionary(words: Iterable[str], path: Path) -> None:
@@ -108,7 +128,7 @@ def main(arguments: list[str]) -> None:
     for number, path in enumerate(_SEEDS[language]):
         (directory / str(number)).write_bytes(path.read_bytes())
     dictionary = directory.with_suffix(".dict")
-    _dictionary((*_WORDS, *HOMES), dictionary)
+    _dictionary((*_WORDS, *HOMES, *_HAPROXY), dictionary)
     files = [option for option in options if not option.startswith("-")]
     seeds = [] if files else [os.fspath(directory)]
     limits = ["-timeout=10", "-rss_limit_mb=768", "-max_len=4096", f"-dict={dictionary}"]

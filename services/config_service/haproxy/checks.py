@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from config_service.haproxy.body import Body
+from config_service.haproxy.guards import SECRET
 from config_service.haproxy.sections import Line
 from config_service.haproxy.servers import Server
 from config_service.haproxy.values import ip, number, seconds
@@ -166,7 +167,7 @@ def _headers(body: Body, line: Line, request: dict[str, Any], fields: Sequence[t
     for name, value in fields:
         if name.strip().lower() == "host":
             request["host"] = value.strip()
-        elif name.strip().lower() in ("authorization", "proxy-authorization"):
+        elif SECRET.search(name):
             body.warn(line, "a header is left out: a password would stand in a document")
         elif name.strip().lower() not in ("connection", "content-length"):
             request["headers"] = [*request.get("headers", ()), {"name": name.strip(), "value": value.strip()}]

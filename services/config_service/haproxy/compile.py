@@ -205,10 +205,10 @@ class _Reader:
         shared: set[int] = set()
         if len(every) != 1:
             return shared, snippet
-        password = any(each.keyword == "stats auth" for each in every[0].lines)
+        password = any(line.keyword == "stats auth" for each in self._every for line in each.lines)
         for line in every[0].lines:
             if password and line.words[0].text == "stats":
-                continue  # each section that inherits it says so
+                continue  # each section that inherits it has it, or leaves it out
             known = PROXY.get(line.keyword)
             if known is not None and (known.fate != "snippet" or _is_rule(line)):
                 continue

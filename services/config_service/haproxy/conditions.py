@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from config_service.haproxy.guards import SECRET
 from config_service.haproxy.sections import Line
 from config_service.haproxy.words import Word
 from vipbus.contracts import HeaderMatch, ProxyRoute
@@ -245,7 +246,7 @@ def _regex(how: str, pattern: str, *, small: bool) -> str | None:
 def _header(name: str, how: str, patterns: Sequence[str], *, small: bool) -> ProxyRoute | None:
     if how == "found" and not patterns:
         return ProxyRoute(header=(HeaderMatch(name=name),))
-    if not patterns:
+    if not patterns or SECRET.search(name):
         return None
     if how == "str" and len(patterns) == 1 and not small and name.lower() not in _LISTS:
         return ProxyRoute(header=(HeaderMatch(name=name, value=patterns[0]),))

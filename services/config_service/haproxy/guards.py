@@ -7,14 +7,28 @@ from typing import Final
 
 from config_service.haproxy.sections import Line
 
-_AUTH: Final = re.compile(r"\bhttp_auth(?:_group)?\([^()]*\)(?:\s+(?!\})\S+)*")
+SECRET: Final = re.compile(r"authorization|api-?key|secret|token|passw", re.IGNORECASE)
+"""What is in the name of a header whose value nobody is to see."""
+_ASKED: Final = re.compile(
+    r"\bhttp_auth(?:_group)?\([^()]*\)(?:\s+(?!\})\S+)*"
+    rf"|\b(?:req\.)?f?hdr(?:_\w+)?\([^()]*(?:{SECRET.pattern})[^()]*\)(?:,\w+)*"
+    r"(?!\s+-m\s+found)(?:\s+(?!\})\S+)+",
+    re.IGNORECASE,
+)
 _PEERS: Final = re.compile(r"\s+peers\s+\S+")
 _CONDITION: Final = re.compile(r"\s(?:if|unless)\s.*$")
-_DECIDE: Final = "it asks for passwords of a userlist, which vipbus has not: here"
+_DECIDE: Final = "it asks for a password, and none may stand in a document: here"
 _OUT: Final = (
     (
-        re.compile(r"^\S+\s+(?:set|add|replace)-header\s+(?:proxy-)?authorization\b", re.IGNORECASE),
+        re.compile(
+            rf"^\S+\s+(?:set|add|replace)-header\s+\S*(?:{SECRET.pattern})\S*\s+(?![^\s\"]*%\[)",
+            re.IGNORECASE,
+        ),
         "a password would stand in a document; have it set behind the proxy",
+    ),
+    (
+        re.compile(rf"^(?:pre)?setenv\s+\S*(?:{SECRET.pattern}|key)", re.IGNORECASE),
+        "a password would stand in a document; have it in the environment of haproxy-programmer",
     ),
     (re.compile(r"(?:^|[\s,])lua\."), "vipbus carries no Lua files to its routers"),
     (
@@ -45,8 +59,8 @@ def guarded(line: Line) -> tuple[str | None, str]:
         found = _CONDITION.search(text)
         said = f"http-request deny{found[0] if found is not None else ''}"
         return said, f"{_DECIDE} it denies; decide what it should"
-    if _AUTH.search(text) is not None:
-        return _AUTH.sub("always_false", text), f"{_DECIDE} nobody has one; decide what it should"
+    if _ASKED.search(text) is not None:
+        return _ASKED.sub("always_false", text), f"{_DECIDE} nobody has one; decide what it should"
     for pattern, why in _OUT:
         if pattern.search(text) is not None:
             return None, f"it is left out: {why}"

@@ -49,7 +49,7 @@ once anew; all backup servers serve together; a server that is a name is no memb
 drains.
 
 Passwords never stand in a document: a userlist is left out, and what asks for one denies; so are `stats
-auth` with its page, `dynamic-cookie-key`, `cluster-secret`, headers with `Authorization` and exchanges
+auth` with its page, `dynamic-cookie-key`, `cluster-secret`, headers of such names and exchanges
 with `AUTH`.
 """
 

@@ -15,6 +15,7 @@ import msgspec
 
 from config_service.haproxy.body import Body
 from config_service.haproxy.conditions import Condition, condition, matches, only
+from config_service.haproxy.guards import SECRET
 from config_service.haproxy.keywords import FRONT
 from config_service.haproxy.sections import Line
 from config_service.haproxy.words import Word
@@ -214,7 +215,7 @@ def _header(action: str, rest: Sequence[str], rule: _Rule) -> HeaderChange:
     if action == "del-header":
         return _checked(HeaderChange, HeaderChange(name=rest[0]))
     text = rest[1].replace("%%", "\0")
-    if "%" in text or rest[0].lower() in ("authorization", "proxy-authorization"):
+    if "%" in text or SECRET.search(rest[0]):
         raise _Kept
     value = text.replace("\0", "%")
     return _checked(HeaderChange, HeaderChange(name=rest[0], value=value, add=action == "add-header"))

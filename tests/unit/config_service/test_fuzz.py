@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize(("language", "seconds"), [("keepalived", 10), ("toml", 5)])
+@pytest.mark.parametrize(("language", "seconds"), [("keepalived", 10), ("haproxy", 5), ("toml", 5)])
 def test_nothing_is_found_in_a_short_time(tmp_path: Path, language: str, seconds: int) -> None:
     # the same inputs each time: what chance finds is for `make fuzz`, not for whoever changes something else
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}

@@ -9,7 +9,7 @@ import pytest
 
 from config_service.haproxy.compile import compile_text
 from config_service.problems import ConfigError
-from vipbus.contracts import Check, HttpCheck, Proxy, ProxyPool, RealServer
+from vipbus.contracts import Check, HttpCheck, Proxy, ProxyPool, ProxySettings, RealServer
 
 TIMES = "    timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n"
 FRONT = "frontend f\n    mode http\n    bind 192.0.2.1:80\n    default_backend b\n"
@@ -301,6 +301,23 @@ def test_a_frontend_without_a_backend_has_a_pool_of_nobody() -> None:
     found = compile_text(text, "haproxy.cfg", "lb-a").entities
     assert [(each.name, each.pools) for each in found if isinstance(each, Proxy)] == [("f", ("nobody",))]
     assert [each.name for each in found if isinstance(each, ProxyPool)] == ["nobody"]
+
+
+@pytest.mark.parametrize("where", ["front", "defaults", "listen"])
+def test_a_page_with_a_password_stands_open_nowhere(where: str) -> None:
+    lines = {"stats": "    stats enable\n    stats uri /page\n", "auth": "    stats auth a:not-to-be-shown\n"}
+    front = FRONT + lines["auth"] + (lines["stats"] if where == "front" else "")
+    shared = TIMES + (lines["stats"] if where == "defaults" else "")
+    more = (
+        f"listen s\n    mode http\n    bind :1\n{lines['stats']}{lines['auth']}" if where == "listen" else ""
+    )
+    made = compile_text(f"defaults\n{shared}{front}{BACK}{SERVER}{more}", "haproxy.cfg", "lb-a")
+    assert (
+        "page"
+        not in msgspec.json.encode([each for each in made.entities if each.key.endswith(".f")]).decode()
+    )
+    assert not [each for each in made.entities if isinstance(each, ProxySettings)]
+    assert [each for each in made.warnings if "without its password" in each.text]
 
 
 @pytest.mark.parametrize(
