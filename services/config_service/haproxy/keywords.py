@@ -53,7 +53,7 @@ PROXY: Final[Mapping[str, Keyword]] = {
                 "use_backend": "`route` with `pool`; a snippet where the condition is no route's",
                 "maxconn": "`max_connections`",
                 "monitor-uri": "`monitor`, which also asks whether the pool has somebody to serve",
-                "monitor fail": "`monitor` where it is about nbsrv of the pool, else a snippet",
+                "monitor fail": "`monitor_members` where it is about nbsrv of the pool, else a snippet",
                 "redirect": "`redirect_https` or `route` with `redirect`; else a snippet",
                 "http-request": "`deny`, `redirect`, headers, `limit`; from the first that is none of these "
                 "on upwards, and in backends, a snippet",

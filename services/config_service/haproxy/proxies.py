@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from config_service.haproxy.sections import Line
 from config_service.haproxy.values import number, seconds
 from vipbus.contracts import Proxy
 
+_FAILS: Final = re.compile(r"if \{ (\S+) (lt|le|eq) ([0-9]{1,5}) \}")
 NOBODY: Final = "nobody"
 """The pool of those that have none: without real servers, so it answers 503 as HAProxy does."""
 Exists = Callable[[Line, str], bool]
@@ -142,15 +144,19 @@ def _monitor(body: Body, whole: dict[str, Any]) -> None:
     if uri is None:
         return
     own = {f"nbsrv({whole['pool']})", f"nbsrv({body.section.name})"} if whole["pool"] != NOBODY else set()
-    about_pool = all(
-        len(each.texts) == 6
-        and each.texts[0] == "if"
-        and each.texts[2] in own
-        and each.texts[3:5] in (("lt", "1"), ("eq", "0"))
-        for each in fails
-    )
-    if body.mode == "http" and uri.texts and about_pool and (fails or own):
-        whole["monitor"] = uri.texts[0]
-    else:
-        for each in (uri, *fails):
-            body.raw(each, FRONT)
+    members = [_enough(each.texts, own) for each in fails] or [1 if own else None]
+    if body.mode == "http" and uri.texts and len(members) == 1 and members[0] is not None:
+        whole["monitor"], whole["monitor_members"] = uri.texts[0], members[0]
+        return
+    for each in (uri, *fails):
+        body.raw(each, FRONT)
+
+
+def _enough(texts: Sequence[str], own: Collection[str]) -> int | None:
+    """Read how many members are enough: ``if { nbsrv(app) lt 2 }``; None: it is about something else."""
+    found = _FAILS.fullmatch(" ".join(texts))
+    if found is None or found[1] not in own:
+        return None
+    number = int(found[3])
+    enough = {"lt": number, "le": number + 1, "eq": 1 if number == 0 else 0}[found[2]]
+    return enough if 1 <= enough <= 65536 else None

@@ -103,6 +103,8 @@ def lines(proxy_or_pool: Proxy | ProxyPool) -> list[str]:
         ),
         ("monitor-uri /x", {"monitor": "/x"}),
         ("monitor-uri /x\nmonitor fail if { nbsrv(b) eq 0 }", {"monitor": "/x"}),
+        ("monitor-uri /x\nmonitor fail if { nbsrv(b) lt 3 }", {"monitor": "/x", "monitor_members": 3}),
+        ("monitor-uri /x\nmonitor fail if { nbsrv(b) le 1 }", {"monitor": "/x", "monitor_members": 2}),
         ("maxconn 7", {"max_connections": 7}),
         (
             "acl bad src 10.0.0.0/8\ntcp-request connection reject if bad or { src ::1 }",
@@ -160,8 +162,8 @@ def test_rules_become_keys(front: str, expected: dict[str, Any]) -> None:
             ["http-response set-header X-A b if { status 200 }"],
         ),
         (
-            "monitor-uri /x\nmonitor fail if { nbsrv(b) lt 2 }",
-            ["monitor-uri /x", "monitor fail if { nbsrv(pool-b) lt 2 }"],
+            "monitor-uri /x\nmonitor fail if { nbsrv(b) gt 2 }",
+            ["monitor-uri /x", "monitor fail if { nbsrv(pool-b) gt 2 }"],
         ),
         ("bind 192.0.2.1:8443 ssl crt /a crt /b", ["bind 192.0.2.1:8443 ssl crt /a crt /b"]),
         ("bind 192.0.2.1:1-1000", ["bind 192.0.2.1:1-1000"]),
