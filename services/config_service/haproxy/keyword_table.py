@@ -45,8 +45,8 @@ snippet, with the `acl` lines that it needs.
 What is another thing afterwards: `X-Forwarded-For` takes the place of what a request had, and -Proto and
 -Port come with it; `response_header` is of HAProxy's own answers too; a redirect to https leaves the port
 of `Host` out; `monitor` asks for somebody to serve; a cookie is made of the address, so clients choose
-once anew; all backup servers serve together; a server that is a name is no member that vipbus checks or
-drains.
+once anew; all backup servers serve together; a timeout of 0, which is none, is one of 24 days; a server
+that is a name is no member that vipbus checks or drains.
 
 Passwords never stand in a document: a userlist is left out, and what asks for one denies; so are `stats
 auth` with its page, `dynamic-cookie-key`, `cluster-secret`, headers of such names and exchanges

@@ -14,7 +14,7 @@ from config_service.haproxy.keywords import BACK
 from config_service.haproxy.persistence import persistence
 from config_service.haproxy.sections import Line
 from config_service.haproxy.servers import Server, same, servers
-from config_service.haproxy.values import number, seconds
+from config_service.haproxy.values import number, seconds, waiting
 from config_service.problems import RefusedError
 from vipbus.contracts import ProxyPool, RealServer, pool_token
 
@@ -90,11 +90,11 @@ def _real(body: Body, pool: ProxyPool, server: Server, check_of: Make) -> RealSe
 
 
 def _timeouts(body: Body) -> dict[str, float]:
-    connect = body.value("timeout connect", seconds)
-    server = body.value("timeout server", seconds)
-    client = body.value("timeout client", seconds)
-    queue = body.value("timeout queue", seconds)
-    tunnel = body.value("timeout tunnel", seconds)
+    connect = body.value("timeout connect", waiting)
+    server = body.value("timeout server", waiting)
+    client = body.value("timeout client", waiting)
+    queue = body.value("timeout queue", waiting)
+    tunnel = body.value("timeout tunnel", waiting)
     said = {
         "connect": connect,
         "server": server,

@@ -16,7 +16,7 @@ from config_service.haproxy.keywords import FRONT
 from config_service.haproxy.limits import limits
 from config_service.haproxy.rules import Acls, backends, changed, rules
 from config_service.haproxy.sections import Line
-from config_service.haproxy.values import number, seconds
+from config_service.haproxy.values import number, waiting
 from vipbus.contracts import Proxy
 
 _FAILS: Final = re.compile(r"if \{ (\S+) (lt|le|eq) ([0-9]{1,5}) \}")
@@ -125,9 +125,9 @@ def _made(body: Body, whole: dict[str, Any]) -> Proxy | None:
 
 
 def _timeouts(body: Body) -> dict[str, float]:
-    client = body.value("timeout client", seconds)
-    request = body.value("timeout http-request", seconds)
-    alive = body.value("timeout http-keep-alive", seconds)
+    client = body.value("timeout client", waiting)
+    request = body.value("timeout http-request", waiting)
+    alive = body.value("timeout http-keep-alive", waiting)
     if client is None:
         body.notes.warn(body.section.number, f"{body.section.name} has no timeout client: here it is 50 s")
     if body.mode == "tcp":

@@ -10,6 +10,8 @@ from config_service.problems import RefusedError, quoted
 
 _TIME: Final = re.compile(r"([0-9]{1,9})(us|ms|s|m|h|d)?")
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NEVER: Final = 24 * 86400.0
+"""Seconds: it counts milliseconds in 31 bits (include/haproxy/ticks.h)."""
 _SIZE: Final = re.compile(r"([0-9]{1,10})([kKmMgG])?")
 _SIZES: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _PORTS: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -30,6 +32,15 @@ def seconds(text: str, unit: str = "ms") -> float:
     if value > 31 * 86400:
         raise RefusedError(f"{quoted(text)} is longer than 31 days")
     return value
+
+
+def waiting(text: str) -> float:
+    """Read a timeout; 0 is none, which here is the longest that HAProxy's clock has.
+
+    Raises:
+        RefusedError: it is no time.
+    """
+    return min(seconds(text) or _NEVER, _NEVER)
 
 
 def number(text: str, least: int = 0, most: int = 2**31 - 1) -> int:

@@ -9,7 +9,16 @@ import pytest
 
 from config_service.haproxy.compile import compile_text
 from config_service.problems import ConfigError
-from vipbus.contracts import Check, HttpCheck, Proxy, ProxyPool, ProxySettings, RealServer
+from vipbus.contracts import (
+    Check,
+    HttpCheck,
+    PoolTimeouts,
+    Proxy,
+    ProxyPool,
+    ProxySettings,
+    ProxyTimeouts,
+    RealServer,
+)
 
 TIMES = "    timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n"
 FRONT = "frontend f\n    mode http\n    bind 192.0.2.1:80\n    default_backend b\n"
@@ -30,7 +39,7 @@ def proxy(front: str, **more: str) -> Proxy:
     return next(each for each in entities(front, **more) if isinstance(each, Proxy))
 
 
-def pool(back: str) -> tuple[ProxyPool, list[RealServer]]:
+def pool_of(back: str) -> tuple[ProxyPool, list[RealServer]]:
     found = entities(back=back)
     return (
         next(each for each in found if isinstance(each, ProxyPool) and each.name == "b"),
@@ -224,8 +233,8 @@ def test_https_is_no_answer_before_others_that_came_first() -> None:
     ],
 )  # fmt: skip
 def test_backends_become_pools(back: str, expected: dict[str, Any]) -> None:
-    made, reals = pool(f"{back}\n{SERVER}")
-    assert made == msgspec.convert(msgspec.to_builtins(pool(SERVER)[0]) | expected, ProxyPool)
+    made, reals = pool_of(f"{back}\n{SERVER}")
+    assert made == msgspec.convert(msgspec.to_builtins(pool_of(SERVER)[0]) | expected, ProxyPool)
     assert [(each.address, each.port) for each in reals] == [("10.0.0.1", 80)]
 
 
@@ -249,7 +258,7 @@ CHECKS: list[tuple[str, str, dict[str, Any] | None]] = [
 
 @pytest.mark.parametrize(("back", "options", "expected"), CHECKS)
 def test_servers_are_checked(back: str, options: str, expected: dict[str, Any] | None) -> None:
-    _, (real,) = pool(f"{back}\nserver s 10.0.0.1:80 {options}")
+    _, (real,) = pool_of(f"{back}\nserver s 10.0.0.1:80 {options}")
     if expected is None:
         assert real.checks == ()
         return
@@ -279,7 +288,7 @@ def test_servers_are_checked(back: str, options: str, expected: dict[str, Any] |
     ],
 )
 def test_requests_of_checks(back: str, requests: list[tuple[str, str, str | None, str]]) -> None:
-    _, (real,) = pool(f"{back}\nserver s 10.0.0.1:80 check")
+    _, (real,) = pool_of(f"{back}\nserver s 10.0.0.1:80 check")
     (check,) = real.checks
     assert isinstance(check, HttpCheck)
     found = []
@@ -288,6 +297,16 @@ def test_requests_of_checks(back: str, requests: list[tuple[str, str, str | None
         regex = f"{'not ' if each.regex_no_match else ''}{each.regex}" if each.regex else expects
         found.append((each.method, each.path, each.host, regex))
     assert found == requests
+
+
+def test_timeouts_that_are_not_said_are_as_haproxy_has_them() -> None:
+    made, (pool, _) = proxy(""), pool_of("")
+    assert made.timeouts == ProxyTimeouts(client=5.0, http_request=5.0, http_keep_alive=5.0)
+    assert pool.timeouts == PoolTimeouts(connect=5.0, server=5.0, queue=5.0, tunnel=5.0)
+    made = proxy("timeout client 0\ntimeout http-request 3s\ntimeout http-keep-alive 1m")
+    assert made.timeouts == ProxyTimeouts(client=24 * 86400.0, http_request=3.0, http_keep_alive=60.0)
+    pool, _ = pool_of("timeout server 90\ntimeout tunnel 1h\ntimeout queue 7s")
+    assert pool.timeouts == PoolTimeouts(connect=5.0, server=0.09, queue=7.0, tunnel=3600.0)
 
 
 def test_backup_servers_are_a_pool_of_their_own() -> None:
