@@ -24,6 +24,7 @@ from vipbus.contracts import (
     PoolReleased,
     ProxyRefused,
     ProxyReloaded,
+    ProxyRequestTold,
     QuorumChanged,
     ServiceRestarted,
     SettingChanged,
@@ -172,6 +173,19 @@ def _notify_failed(event: NotifyFailed) -> str:
     return f"{event.router} {from_token(event.virtual_server)} {event.program}: {event.reason}"
 
 
+def _proxy_request(event: ProxyRequestTold) -> str:
+    asked = " ".join(filter(None, (event.method, event.host + event.path)))
+    status = f" {event.status}," if event.status else ""
+    by = f" by {event.real_server}" if event.real_server else ""
+    pool = f" of pool {event.pool}" if event.pool else ""
+    took = f" in {event.total:.3f} s" if event.total is not None else ""
+    again = f", retried {count(event.retries, 'time')}" if event.retries else ""
+    return (
+        f"{event.router} proxy {event.proxy}, {event.client}: {asked or 'connection'}{status} "
+        f"{event.outcome}{by}{pool}{took}{again}"
+    )
+
+
 EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (DriftRepaired, _drift),
     (ConfigAccepted, _accepted),
@@ -196,5 +210,6 @@ EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (NotifyFailed, _notify_failed),
     (ProxyReloaded, _reloaded),
     (ProxyRefused, _proxy_refused),
+    (ProxyRequestTold, _proxy_request),
 )
 """How each event is said."""

@@ -10,6 +10,8 @@ from typing import Final
 from haproxy_programmer import traffic_command
 from haproxy_programmer.documents import Documents
 from haproxy_programmer.inputs import Inputs
+from haproxy_programmer.log_pipe import LogPipe
+from haproxy_programmer.log_telling import LogTelling
 from haproxy_programmer.options import Options
 from haproxy_programmer.process import Process, connections
 from haproxy_programmer.programmer import Programmer
@@ -66,6 +68,8 @@ async def work(life: Life, options: Options) -> None:
     programmer.before_reload = traffic.count
     life.readiness.revisions_from(inputs.numbers)
     life.serve(traffic_command.commands(options.router, traffic, lambda: programmer.site))
+    telling = LogTelling(options.router, lambda: programmer.site, publish, time.monotonic)
+    logs = _logs(place, telling, life)
     counting = asyncio.ensure_future(traffic.keep_counting(options.statistics_interval))
     counting.add_done_callback(_not_silently)
     stop = asyncio.ensure_future(life.stopping.wait())
@@ -82,6 +86,8 @@ async def work(life: Life, options: Options) -> None:
     finally:
         stop.cancel()
         counting.cancel()
+        if logs is not None:
+            logs.close()
         await asyncio.gather(documents.close(_LAST_WORDS), told.close(_LAST_WORDS))
 
 
@@ -89,6 +95,14 @@ def _not_silently(task: asyncio.Future[None]) -> None:
     """Have a fault of a task that nobody waits for reported by the loop."""
     if not task.cancelled():
         task.result()
+
+
+def _logs(place: Place, telling: LogTelling, life: Life) -> LogPipe | None:
+    try:
+        return LogPipe(place.lines, telling.line)
+    except OSError as error:
+        life.readiness.problem("logs", f"{place.lines} cannot be a pipe for HAProxy's log: {error.strerror}")
+        return None
 
 
 def _place(life: Life, options: Options) -> Place:

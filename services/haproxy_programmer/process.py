@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from haproxy_programmer.log_pipe import opened
 from haproxy_programmer.observed import Observed, UnreadableError
 from haproxy_programmer.runtime import SilentError, ask, look
 from haproxy_programmer.site import Place
@@ -96,6 +97,13 @@ class Process:
             return False
         return self._watch(pid)
 
+    def writes_to(self, path: Path) -> bool:
+        """Say whether its output goes there; True too where that cannot be seen."""
+        try:
+            return Path(f"/proc/{self.pid}/fd/1").readlink() == path
+        except OSError:
+            return True
+
     def start(self) -> None:
         """Start it from the file.
 
@@ -105,7 +113,7 @@ class Process:
         place = self._place
         place.master.unlink(missing_ok=True)
         try:
-            with place.log.open("wb") as output:
+            with place.log.open("wb") as output, os.fdopen(opened(place.lines), "wb", 0) as lines:
                 self._child = subprocess.Popen(  # noqa: S603  # the operator's haproxy
                     [
                         self._executable,
@@ -117,7 +125,7 @@ class Process:
                         str(place.config),
                     ],
                     stdin=subprocess.DEVNULL,
-                    stdout=output,
+                    stdout=lines,
                     stderr=output,
                     start_new_session=True,
                 )

@@ -118,6 +118,8 @@ class Programmer:
             self._first = False
             if await self._process.find():
                 log.info("going on with HAProxy, process %s", self._process.pid)
+                if not self._process.writes_to(self._place.lines):
+                    self._problem("log", "HAProxy's log goes elsewhere: end it, and it is started anew")
         self.due = began + _LOOK
         try:
             await self._bring(site, began)
@@ -199,6 +201,7 @@ class Programmer:
             self._told.silent(f"it could not be started: {error}", time.monotonic())
             return False
         self._patience = _AGAIN
+        self._problem("log", "")
         self._next_reload = time.monotonic() + self._between
         log.info("HAProxy runs, process %s", self._process.pid)
         return True

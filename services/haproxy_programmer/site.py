@@ -57,6 +57,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         """What it says at a start."""
         return self.directory / "haproxy.log"
 
+    @property
+    def lines(self) -> Path:
+        """The pipe that it writes its log to."""
+        return self.directory / "log.pipe"
+
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Proxies and pools, each with its slots and what their members are to be."""

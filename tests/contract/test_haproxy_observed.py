@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +38,11 @@ class Observed(Programmer):
         self.metrics_port = free_port()
 
     def samples(self) -> Samples:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+        except urllib.error.URLError:
+            return {}  # it is not there yet
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(text)

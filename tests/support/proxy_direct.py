@@ -54,14 +54,16 @@ class Haproxy:
         self.directory = Path(tempfile.mkdtemp(prefix="haproxy-"))
         self.place = Place(directory=self.directory, connections=500)
         self.site = Site(proxies=tuple(proxies), pools=tuple(pools), settings=settings)
+        self._out = self.directory / "lines"
         self.change(members)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Haproxy:
         self.write()
-        self._process = subprocess.Popen(
-            [self._executable, "-db", "-f", str(self.place.config)], stderr=subprocess.PIPE
-        )
+        with self._out.open("wb") as out:
+            self._process = subprocess.Popen(
+                [self._executable, "-db", "-f", str(self.place.config)], stdout=out, stderr=subprocess.PIPE
+            )
         eventually(self._answers, "haproxy answers")
         return self
 
@@ -105,6 +107,10 @@ class Haproxy:
             return await runtime.apply(self.place.socket, plan(wanted(self.site), there.servers))
 
         return asyncio.run(done())
+
+    def lines(self) -> list[bytes]:
+        """What it has logged."""
+        return [line for line in self._out.read_bytes().split(b"\n") if line]
 
     def look(self) -> Observed:
         return asyncio.run(runtime.look(self.place.socket))

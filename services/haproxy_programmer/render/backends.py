@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haproxy_programmer.render import tls
+from haproxy_programmer.render import logs, tls
 from haproxy_programmer.render.content import cached, filters
 from haproxy_programmer.render.snippets import snippet
 from haproxy_programmer.writing import time, word
@@ -20,6 +20,7 @@ def backend(pool: ProxyPool) -> Iterator[str]:
     """
     yield f"backend {word(pool.id)}"
     yield f"    mode {pool.mode}"
+    yield logs.of_pool()
     yield from _balance(pool.balance)
     if pool.persistence is not None:
         yield from _persistence(pool, pool.persistence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haproxy_programmer.lists import DRAINED, drained_list
-from haproxy_programmer.render import tls
+from haproxy_programmer.render import logs, tls
 from haproxy_programmer.render.binds import bind
 from haproxy_programmer.render.content import filters
 from haproxy_programmer.render.limits import limits
@@ -30,6 +30,7 @@ def frontend(proxy: Proxy, site: Site) -> Iterator[str]:
     yield f"    timeout client {time(proxy.timeouts.client)}"
     if proxy.max_connections is not None:
         yield f"    maxconn {proxy.max_connections}"
+    yield from logs.of_proxy(proxy)
     yield from limits(proxy)
     if proxy.mode == "http":
         yield from _http(proxy, site)

@@ -60,6 +60,7 @@ from vipbus.contracts.documents import (
     pool_of,
     revision_digest,
 )
+from vipbus.contracts.event import Event
 from vipbus.contracts.events import (
     EVENTS,
     AddressRestored,
@@ -72,14 +73,11 @@ from vipbus.contracts.events import (
     DriftRepaired,
     DualMasterOver,
     DualMasterSeen,
-    Event,
     HandedOver,
     NotifyFailed,
     ObjectRestored,
     PoolHeld,
     PoolReleased,
-    ProxyRefused,
-    ProxyReloaded,
     QuorumChanged,
     ServiceRestarted,
     SettingChanged,
@@ -107,7 +105,9 @@ from vipbus.contracts.proxy import (
     ProxyTimeouts,
 )
 from vipbus.contracts.proxy_content import Cache, Compression
+from vipbus.contracts.proxy_events import ProxyRefused, ProxyReloaded, ProxyRequestTold
 from vipbus.contracts.proxy_limits import ClientLimit
+from vipbus.contracts.proxy_log import ProxyLog
 from vipbus.contracts.proxy_persistence import CookiePersistence, SourcePersistence
 from vipbus.contracts.proxy_pool import (
     Balance,
@@ -299,12 +299,14 @@ __all__ = [
     "Protocol",
     "Proxy",
     "ProxyBind",
+    "ProxyLog",
     "ProxyMember",
     "ProxyPool",
     "ProxyPoolTable",
     "ProxyProcess",
     "ProxyRefused",
     "ProxyReloaded",
+    "ProxyRequestTold",
     "ProxyRoute",
     "ProxySettings",
     "ProxyTimeouts",

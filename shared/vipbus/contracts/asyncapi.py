@@ -18,7 +18,8 @@ import msgspec
 
 from vipbus import __version__
 from vipbus.contracts.commands import COMMANDS, CommandContract
-from vipbus.contracts.events import EVENTS, Event
+from vipbus.contracts.event import Event
+from vipbus.contracts.events import EVENTS
 from vipbus.contracts.subjects import BUCKETS, Bucket, command_subject
 
 # An AsyncAPI document is JSON by definition, so dictionaries are what is made here.

@@ -4,29 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import msgspec
-
+from vipbus.contracts.event import Event
+from vipbus.contracts.proxy_events import ProxyRefused, ProxyReloaded, ProxyRequestTold
 from vipbus.contracts.revisions import How
-from vipbus.contracts.tokens import name_token
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of every event; a subclass names its aggregate and its verb."""
-
-    aggregate: ClassVar[str]
-    verb: ClassVar[str]
-    router: str
-    """Where it happened."""
-
-    @property
-    def id(self) -> str:
-        """The subject token between aggregate and verb: the router's."""
-        return name_token(self.router)
-
-    @property
-    def subject(self) -> str:
-        """The subject the event is published on."""
-        return f"vipbus.event.{self.aggregate}.{self.id}.{self.verb}"
 
 
 class DriftRepaired(Event, frozen=True, kw_only=True):
@@ -275,26 +255,6 @@ class NotifyFailed(Event, frozen=True, kw_only=True):
     """``exit status 1``, ``killed by SIGSEGV``, ``no such file``."""
 
 
-class ProxyReloaded(Event, frozen=True, kw_only=True):
-    """A router's HAProxy has a new structure; what could be changed by command needs no reload."""
-
-    aggregate: ClassVar[str] = "proxy"
-    verb: ClassVar[str] = "reloaded"
-    cause: str
-    seconds: float
-    """From the check of the new file to the new worker's answer."""
-
-
-class ProxyRefused(Event, frozen=True, kw_only=True):
-    """HAProxy refuses a configuration; what ran goes on."""
-
-    aggregate: ClassVar[str] = "proxy"
-    verb: ClassVar[str] = "refused"
-    cause: str
-    reason: str
-    """In HAProxy's words."""
-
-
 EVENTS: tuple[type[Event], ...] = (
     DriftRepaired,
     ConfigAccepted,
@@ -319,5 +279,6 @@ EVENTS: tuple[type[Event], ...] = (
     NotifyFailed,
     ProxyReloaded,
     ProxyRefused,
+    ProxyRequestTold,
 )
 """Every event there is."""

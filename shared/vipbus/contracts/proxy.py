@@ -14,6 +14,7 @@ import msgspec
 from vipbus.contracts.limits import Counter, Name, Port, Seconds, check_address
 from vipbus.contracts.proxy_content import Cache, Compression
 from vipbus.contracts.proxy_limits import ClientLimit, check_network
+from vipbus.contracts.proxy_log import ProxyLog
 from vipbus.contracts.proxy_pool import pool_token
 from vipbus.contracts.proxy_rules import HeaderChange, ProxyRoute, RedirectStatus
 from vipbus.contracts.proxy_snippet import Snippet, check_snippet, lines_of
@@ -90,6 +91,8 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     monitor_drain: bool = False
     """True: `monitor` answers 503 too while an operator drains or disables a real server that is one of
     `bind`. For a tier in front that nobody else tells; one that takes out who is down cuts what it has."""
+    log: ProxyLog | None = None
+    """What of its requests is told on the bus; None: nothing."""
     instance: str | None = None
     """The instance that owns an address of it on this router."""
     snippet: Snippet | None = None

@@ -46,6 +46,7 @@ from vipbus.contracts import (
     ProxyProcess,
     ProxyRefused,
     ProxyReloaded,
+    ProxyRequestTold,
     ProxySettings,
     QuorumChanged,
     ServiceRestarted,
@@ -417,6 +418,33 @@ HAPPENED: list[tuple[Event, str]] = [
     (
         ProxyRefused(router="router-a", cause="revision 4", reason="no such backend"),
         "router-a haproxy refuses its configuration, what ran goes on: no such backend",
+    ),
+    (
+        ProxyRequestTold(
+            router="router-a",
+            proxy="web",
+            at=BEFORE,
+            client="192.0.2.7",
+            outcome="the real server refused or closed it before there was a connection",
+            pool="app",
+            real_server="10.1.0.21:8080",
+            method="GET",
+            host="shop.example",
+            path="/cart",
+            status=503,
+            total=3.0041,
+            retries=3,
+        ),
+        (
+            "router-a proxy web, 192.0.2.7: GET shop.example/cart 503, the real server refused or closed it "
+            "before there was a connection by 10.1.0.21:8080 of pool app in 3.004 s, retried 3 times"
+        ),
+    ),
+    (
+        ProxyRequestTold(
+            router="router-a", proxy="db", at=BEFORE, client="192.0.2.7", outcome="ended as it should"
+        ),
+        "router-a proxy db, 192.0.2.7: connection ended as it should",
     ),
 ]
 

@@ -19,6 +19,7 @@ from vipbus.contracts import (
     HttpCheck,
     Proxy,
     ProxyBind,
+    ProxyLog,
     ProxyPool,
     ProxySettings,
     RealServer,
@@ -82,6 +83,22 @@ def test_a_proxy_on_an_instances_address_is_that_instances() -> None:
     whole = f'{instance}virtual_ipaddress = ["192.0.2.10/24"]\n{DOCUMENT}'
     (proxy,) = (each for each in entities(whole) if isinstance(each, Proxy))
     assert proxy.instance == "VI_1"
+
+
+@pytest.mark.parametrize(
+    ("written", "log"),
+    [
+        ("true", ProxyLog()),
+        ("false", None),
+        ("{ sample = 100 }", ProxyLog(sample=100)),
+        ("{ errors = false, sample = 1 }", ProxyLog(errors=False, sample=1)),
+    ],
+)
+def test_what_a_proxy_tells_of_requests(written: str, log: ProxyLog | None) -> None:
+    whole = DOCUMENT.replace('monitor = "/alive"', f"log = {written}")
+    jsonschema.validate(tomllib.loads(whole), json.loads(text()))
+    (proxy,) = (each for each in entities(whole) if isinstance(each, Proxy))
+    assert proxy.log == log
 
 
 def test_a_pool_that_nobody_uses_is_told() -> None:
@@ -148,6 +165,9 @@ def test_rules_of_a_proxy_and_what_a_pool_keeps_to() -> None:
         ),
         ('"/alive"', '"/a b"', "proxy[0].monitor: "),
         ('"/alive"', '"/a\\n    bind :99"', "proxy[0].monitor: "),
+        ('monitor = "/alive"', 'log = "all"', "proxy[0].log: "),
+        ('monitor = "/alive"', "log = { errors = false }", "proxy[0].log: it tells of nothing"),
+        ('monitor = "/alive"', "log = { sample = 0 }", "proxy[0].log.sample: "),
         ("retries = 2", "retrys = 2", "pool[0].retrys: unknown key 'retrys'"),
         ('"10.1.0.22:8080"', '"10.1.0.22"', "pool[0].real_server[1].address: there is no port"),
         (
