@@ -32,7 +32,8 @@ def lines(report: Report) -> Iterator[str]:
 def _instead(pool: PoolReport) -> str:
     heard = [table for table in pool.tables if table.current and table.written]
     serves = any(table.up for table in heard)
-    return f"; its fallback, pool {pool.fallback}, has the requests" if pool.fallback and not serves else ""
+    lost = pool.fallback and heard and not serves
+    return f"; its fallback, pool {pool.fallback}, has the requests" if lost else ""
 
 
 def _tables(report: Report) -> Iterator[str]:

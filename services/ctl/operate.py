@@ -18,6 +18,7 @@ from vipbus.bus import Bus, BusAwayError, NoBusError, RefusedError, conditions
 from vipbus.bus.address import BusAddress, find
 from vipbus.contracts import (
     HEALTH,
+    PROXY,
     TABLE,
     Operate,
     OperateResult,
@@ -133,28 +134,31 @@ async def _until_done(bus: Bus, story: _Story, wait: float) -> None:
     changed = asyncio.Event()
     pattern = next(iter(virtual)) if len(virtual) == 1 else "*"
     follow = bus.follow(TABLE, f"*.virtual-server.{pattern}", on_change=changed.set)
-    asked_who = asyncio.ensure_future(conditions(bus, "ipvs-programmer"))
+    pools = bus.follow(PROXY, f"*.{pattern}", on_change=changed.set)
+    asked_who = asyncio.gather(conditions(bus, "ipvs-programmer"), conditions(bus, "haproxy-programmer"))
     verdicts: dict[str, Verdict] = {}
     if asked.state is None:
         real = keys[0].partition(".")[2]
         verdicts = {key: entry.value for key, entry in (await bus.read(HEALTH, f"*.{real}")).items()}
-    answering = {each.router for each in await asked_who if each.router}
-    story.progress = progress = Progress(asked.state, keys, verdicts, answering)
+    answering, proxied = ({each.router for each in found if each.router} for found in await asked_who)
+    story.progress = progress = Progress(asked.state, keys, verdicts, answering, proxied)
     done = False
     try:
         async with asyncio.timeout(wait):
             while not done:
                 await changed.wait()
                 changed.clear()
-                done = follow.live and progress.look(
-                    table for table in follow.values() if isinstance(table, VirtualServerTable)
+                done = follow.live and pools.live
+                done = done and progress.look(
+                    [table for table in follow.values() if isinstance(table, VirtualServerTable)],
+                    pools.values(),
                 )
     except TimeoutError:
-        if not follow.live:
+        if not (follow.live and pools.live):
             raise _StopError(f"the routers' tables were not read within {wait:g} s") from None
     story.say(progress.lines())
     if progress.undone:
         raise _StopError(
             f"{', '.join(progress.undone)} {'has' if len(progress.undone) == 1 else 'have'} it otherwise "
-            f"after {wait:g} s; `vipbus status` tells how ipvs-programmer is there"
+            f"after {wait:g} s; `vipbus status` tells how its programmers are there"
         )

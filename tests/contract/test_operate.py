@@ -310,8 +310,8 @@ def test_the_command_waits_for_every_table(site: Run) -> None:
         status, said, complaint = await one.vipbus("disable", "10.9.0.21:80", "--wait", "0.5")
         assert (status, said.splitlines()[1]) == (3, "r1: weight 0")
         assert complaint == (
-            "vipbus disable: r1 has it otherwise after 0.5 s; `vipbus status` tells how ipvs-programmer is "
-            "there\n"
+            "vipbus disable: r1 has it otherwise after 0.5 s; `vipbus status` tells how its programmers "
+            "are there\n"
         )
         status, said, _ = await one.vipbus("disable", "10.9.0.21:80", "--wait", "0.5", "--json")
         answer = as_documented("disable", said)

@@ -48,8 +48,8 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
             "--virtual-server",
             type=VIRTUAL_SERVER,
             metavar="VS",
-            help="Only in the pool of this one: 'ADDRESS:PORT TCP', 'FWM MARK', its token, or the name of a "
-            "group, which means all of its virtual servers (default: in every pool).",
+            help="Only in the pool of this one: 'ADDRESS:PORT TCP', 'FWM MARK', its token, 'pool NAME', or "
+            "the name of a group, which means all of its virtual servers (default: in every pool).",
         ),
         click.argument("real_server", type=REAL_SERVER, metavar="REAL-SERVER"),
     ):

@@ -1,4 +1,4 @@
-"""Which virtual server a person means: its name, an address, a mark, a group's name, a token. Pure."""
+"""Which virtual server or pool a person means: a name, an address, a mark, a group's name, a token. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from vipbus.contracts import VirtualServer, mark_token, name_token, virtual_server_token
+from vipbus.contracts import VirtualServer, mark_token, name_token, pool_token, virtual_server_token
 
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
 _MARK: Final = re.compile(
@@ -76,7 +76,7 @@ def canonical(address: str) -> str:
 
 
 def means_token(name: str, token: str) -> bool:
-    """Say whether a name means the virtual server of this token.
+    """Say whether a name means the virtual server, or the pool of proxies, of this token.
 
     One without a protocol means those of every protocol, a mark without a family those of both. A group's
     name means nothing here: a token does not say it.
@@ -84,6 +84,9 @@ def means_token(name: str, token: str) -> bool:
     name = name.strip()
     if name.lower() == token:
         return True
+    word, _, rest = name.partition(" ")
+    if word.lower() == "pool" and rest.strip():
+        return token == pool_token(rest.strip())
     if (mark := marked(name)) is not None:
         families = (4, 6) if mark.family is None else (mark.family,)
         return any(token == mark_token(mark.mark, family) for family in families)

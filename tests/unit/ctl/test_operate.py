@@ -6,9 +6,18 @@ import msgspec
 import pytest
 
 from ctl.commands.operate import whoever
-from ctl.operate_progress import Found, Progress, found
+from ctl.operate_progress import Found, Progress, found, found_in_pool
 from tests.unit.ctl.documents import table, verdict
-from vipbus.contracts import Destination, OperatorStateName, VirtualServerTable
+from tests.unit.ctl.proxied import APP, held, pool_table
+from tests.unit.ctl.proxied import verdict as proxied_verdict
+from vipbus.contracts import (
+    Destination,
+    OperatorStateName,
+    ProxyPoolTable,
+    VerdictName,
+    VirtualServerTable,
+)
+from vipbus.contracts.proxy import MemberState
 
 REAL = "10-9-0-21_80"
 KEY = f"10-9-0-1_80_tcp.{REAL}"
@@ -91,3 +100,60 @@ def test_who_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ann")
     monkeypatch.setattr("socket.gethostname", lambda: "lb1")
     assert whoever() == "ann@lb1"
+
+
+def in_haproxy(*states: MemberState, error: str = "", router: str = "router-a") -> ProxyPoolTable:
+    """Give a pool that has the member in this state, or not at all, and another one."""
+    members = [held(APP[0], at, state=state) for at, state in enumerate(states, 1)]
+    return pool_table("App", *members, held(APP[1], 9), error=error, router=router)
+
+
+MEMBER = "10-1-0-21_8080"
+IN_POOL = f"pool-app.{MEMBER}"
+
+
+@pytest.mark.parametrize(
+    ("state", "document", "said", "expected"),
+    [
+        ("drain", in_haproxy("up"), None, Found("up in HAProxy", done=False)),
+        ("drain", in_haproxy("drain"), None, Found("drained in HAProxy", done=True)),
+        ("drain", in_haproxy("disabled"), None, Found("disabled in HAProxy", done=True)),
+        ("drain", in_haproxy(), None, Found("not in HAProxy", done=True)),
+        ("disable", in_haproxy("drain"), None, Found("drained in HAProxy", done=False)),
+        ("disable", in_haproxy("disabled"), None, Found("disabled in HAProxy", done=True)),
+        ("disable", in_haproxy("draining"), None, Found("not in HAProxy", done=True)),
+        (None, in_haproxy("up"), None, Found("up in HAProxy", done=True)),
+        (None, in_haproxy("drain"), None, Found("drained in HAProxy", done=False)),
+        (None, in_haproxy("down"), "up", Found("down in HAProxy", done=False)),
+        (
+            None,
+            in_haproxy("disabled"),
+            "down",
+            Found("disabled in HAProxy, since it is down: why", False, True),
+        ),
+        (None, in_haproxy("down"), "down", Found("down in HAProxy, since it is down: why", True, True)),
+        ("drain", in_haproxy("up", error="silent"), None, Found("not known: silent", done=False)),
+    ],
+)
+def test_what_haproxy_has(
+    state: OperatorStateName | None, document: ProxyPoolTable, said: VerdictName | None, expected: Found
+) -> None:
+    known = proxied_verdict(APP[0], said, "why") if said is not None else None
+    assert found_in_pool(state, document, MEMBER, known) == expected
+
+
+def test_both_tiers_of_a_router_have_it_before_it_is_done() -> None:
+    progress = Progress("drain", [KEY, IN_POOL], {}, {"router-a"}, {"router-a"})
+    assert not progress.look([holding(0)], [in_haproxy("up")])
+    assert progress.undone == ["router-a"]
+    assert progress.look([holding(0)], [in_haproxy("drain"), in_haproxy("up", router="router-b")])
+    assert list(progress.lines()) == [
+        "router-a: weight 0",
+        "router-a: drained in HAProxy",
+        "router-b: up in HAProxy; LAST HEARD, its haproxy-programmer does not answer",
+    ]
+    assert [each.virtual_servers for each in progress.tables()] == [
+        ("10-9-0-1_80_tcp",),
+        ("pool-app",),
+        ("pool-app",),
+    ]

@@ -77,6 +77,14 @@ def test_marks(name: str, found: Marked | None) -> None:
         ("FWM 7 IPv6", "fwm-7_ipv4", False),
         ("FWM 7", "fwm-70_ipv4", False),
         ("web", "fwm-7_ipv4", False),
+        ("pool app", "pool-app", True),
+        ("Pool  App", "pool-app", True),
+        ("pool-app", "pool-app", True),
+        ("pool my app", "pool-my-app", True),
+        ("pool ap", "pool-app", False),
+        ("pool", "pool-app", False),
+        ("app", "pool-app", False),
+        ("pool app", "10-9-0-1_80_tcp", False),
     ],
 )
 def test_tokens(name: str, token: str, meant: bool) -> None:
