@@ -14,7 +14,8 @@ from haproxy_programmer.observed import UnreadableError
 QUESTION: Final = "show info; show stat"
 _INFO: Final = re.compile(r"^(\w+): ([0-9]{1,19})$", re.MULTILINE)
 _HEAD: Final = "\n# pxname,svname,"
-_NUMBER: Final = re.compile(r"[0-9]{1,19}")
+_DIGITS: Final = 19
+"""Of the largest number that is read: HAProxy counts in 64 bits."""
 
 Kind = Literal["frontend", "backend", "server"]
 Key = tuple[Kind, str, str]
@@ -109,12 +110,13 @@ def statistics(text: str) -> Read:
     missing = [name for name in (*_TEXTS, *NUMBERS) if name not in at]
     if missing:
         raise UnreadableError(f"HAProxy's statistics have no {missing[0]}")
+    columns = [(name, at[name]) for name in NUMBERS]
     try:
         return Read(
             pid=info["Pid"],
             info=info,
             rows=tuple(
-                _row(_KINDS[cells[at["type"]]], cells, at)
+                _row(_KINDS[cells[at["type"]]], cells, at, columns)
                 for cells in csv.reader(rows, strict=True)
                 if cells[at["type"]] in _KINDS
             ),
@@ -123,7 +125,7 @@ def statistics(text: str) -> Read:
         raise UnreadableError(f"HAProxy's statistics are not understood: {error!r}") from None
 
 
-def _row(kind: Kind, cells: list[str], at: Mapping[str, int]) -> Row:
+def _row(kind: Kind, cells: list[str], at: Mapping[str, int], columns: list[tuple[str, int]]) -> Row:
     return Row(
         kind=kind,
         proxy=cells[at["pxname"]],
@@ -131,5 +133,9 @@ def _row(kind: Kind, cells: list[str], at: Mapping[str, int]) -> Row:
         status=cells[at["status"]],
         address=cells[at["addr"]],
         check=cells[at["check_status"]],
-        numbers={name: int(cell) for name in NUMBERS if _NUMBER.fullmatch(cell := cells[at[name]])},
+        numbers={
+            name: int(cell)
+            for name, column in columns
+            if (cell := cells[column]).isdigit() and cell.isascii() and len(cell) <= _DIGITS
+        },
     )

@@ -35,6 +35,9 @@ from vipbus.contracts import (
     Member,
     ProbeNow,
     ProbeReport,
+    Proxy,
+    ProxyBind,
+    ProxyPool,
     RealServer,
     Verdict,
     VirtualServer,
@@ -100,11 +103,12 @@ class Scene:
             router="r1", virtual_server=VS, address=address, port=port or self.port, checks=(check,)
         )
 
+    front = VirtualServer(
+        router="r1", address="10.9.0.1", port=80, protocol="TCP", scheduler="rr", forwarding="DR"
+    )
+
     def configure(self, real_servers: Iterator[RealServer]) -> None:
-        front = VirtualServer(
-            router="r1", address="10.9.0.1", port=80, protocol="TCP", scheduler="rr", forwarding="DR"
-        )
-        publish_config(self.server.url, (front, *real_servers), "r1")
+        publish_config(self.server.url, (self.front, *real_servers), "r1")
 
     def start(self, *names: str) -> None:
         """Start replicas and wait until each answers."""
@@ -237,6 +241,28 @@ def test_replicas_probe_too_by_name_and_all_of_them(scene: Scene) -> None:
     assert [report.prober for report in found] == ["lb1-a", "lb2-b"]
     for report in found:
         assert [attempt.result for attempt in report.attempts] == ["success", *["failure"] * 3]
+
+
+def test_a_pool_of_proxies_is_probed_as_a_virtual_server_is(scene: Scene) -> None:
+    members = [
+        msgspec.structs.replace(scene.real_server(address), virtual_server="pool-app")
+        for address in (GOOD, GONE)
+    ]
+    front = Proxy(router="r1", name="web", bind=(ProxyBind(address="192.0.2.10", port=80),), pool="app")
+    entities = (scene.front, scene.real_server(GOOD), front, ProxyPool(router="r1", name="app"), *members)
+    publish_config(scene.server.url, entities, "r1")
+    scene.start("p1")
+    for where in ("here", "p1"):
+        status, said, complaint = scene.probe("pool app", "--from", where)
+        assert (status, complaint) == (1, "")
+        assert f"{GOOD}:{scene.port} of pool app   http " in said
+        assert said.endswith("\n2 checks tried, 1 succeeded, 1 FAILED\n")
+    status, said, _ = scene.probe("app", GOOD, "--json")
+    assert (status, [each.real_server for each in reports(said)[0].attempts]) == (
+        0,
+        [f"{GOOD.replace('.', '-')}_{scene.port}"],
+    )
+    assert scene.refused("pool ap").startswith("no virtual server or pool 'pool ap'; there is pool app")
 
 
 def test_no_verdict_follows_from_a_probe(scene: Scene) -> None:
