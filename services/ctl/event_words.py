@@ -22,6 +22,7 @@ from vipbus.contracts import (
     ObjectRestored,
     PoolHeld,
     PoolReleased,
+    ProxyMemberChanged,
     ProxyRefused,
     ProxyReloaded,
     ProxyRequestTold,
@@ -161,6 +162,11 @@ def _setting(event: SettingChanged) -> str:
     return f"{event.router} {event.name} is {event.before} and should be {event.value}"
 
 
+def _member(event: ProxyMemberChanged) -> str:
+    how = f"{event.state} weight {event.weight}"
+    return f"{event.router} pool {event.pool} {event.member} is {how}: {event.cause}"
+
+
 def _reloaded(event: ProxyReloaded) -> str:
     return f"{event.router} haproxy reloaded in {event.seconds:.3f} s: {event.cause}"
 
@@ -208,6 +214,7 @@ EVENT_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (SyncDaemonChanged, _daemon),
     (SettingChanged, _setting),
     (NotifyFailed, _notify_failed),
+    (ProxyMemberChanged, _member),
     (ProxyReloaded, _reloaded),
     (ProxyRefused, _proxy_refused),
     (ProxyRequestTold, _proxy_request),

@@ -13,6 +13,7 @@ from vipbus.contracts import (
     OperatorState,
     Pool,
     Proxy,
+    ProxyPeers,
     ProxyPool,
     ProxyPoolTable,
     ProxyProcess,
@@ -134,6 +135,11 @@ def _proxy(proxy: Proxy) -> str:
     return f"{proxy.router} proxy {proxy.name} on {where}, pool {proxy.pool}"
 
 
+def _peers(peers: ProxyPeers) -> str:
+    found = listed([f"{each.router} {endpoint(each.address, each.port)}" for each in peers.peers])
+    return f"{peers.router} proxies tell what clients stick to: {found}"
+
+
 def _pool(pool: ProxyPool) -> str:
     return f"{pool.router} pool {pool.name}, {pool.balance.algorithm}"
 
@@ -174,6 +180,7 @@ STATE_WORDS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
     (IpvsSettings, _ipvs_settings),
     (Pool, _members),
     (Proxy, _proxy),
+    (ProxyPeers, _peers),
     (ProxyPool, _pool),
     (ProxySettings, _proxy_settings),
     (ProxyPoolTable, _pool_table),

@@ -8,9 +8,8 @@ import msgspec
 
 from haproxy_programmer.members import by_endpoint
 from haproxy_programmer.metrics import MEMBERS
-from haproxy_programmer.observed import Server
+from haproxy_programmer.observed import Server, member_state
 from haproxy_programmer.site import Site
-from haproxy_programmer.wanted import DOWN, DRAIN, MAINT
 from vipbus.bus import Bus, StateWriter
 from vipbus.contracts import PROXY, ProxyMember, ProxyPool, ProxyPoolTable, name_token
 from vipbus.contracts.proxy import MemberState
@@ -36,7 +35,7 @@ def pool_table(
             address=there.address,
             port=there.port,
             slot=name,
-            state=_state(there, configured=slot.endpoint in known),
+            state=member_state(there, configured=slot.endpoint in known),
             weight=min(there.weight, 256),
         )
         for name, slot in sorted(slots.held.items(), key=lambda held: int(held[0][1:]))
@@ -65,16 +64,6 @@ def unheard(
     empty = ProxyPoolTable(router=pool.router, pool=pool.name, revision=revision, cause=cause, error=error)
     known = last(empty.key)
     return empty if known is None else msgspec.structs.replace(known, error=error)
-
-
-def _state(there: Server, *, configured: bool) -> MemberState:
-    if not configured:
-        return "draining"
-    if there.admin & MAINT:
-        return "disabled"
-    if there.admin & DRAIN:
-        return "drain"
-    return "down" if there.operational == DOWN else "up"
 
 
 class Documents:

@@ -9,8 +9,13 @@ from typing import Final
 
 import msgspec
 
+from haproxy_programmer.wanted import DOWN, DRAIN, MAINT
+from vipbus.contracts.proxy import MemberState
+
 _GENERATION: Final = re.compile(r"proc\.gen: type=str value=<([0-9a-f]*)>")
 _PID: Final = re.compile(r"^Pid: ([0-9]+)$", re.MULTILINE)
+ENABLED: Final = 4
+"""Of ``srv_agent_state`` (include/haproxy/check-t.h, CHECK_ST_ENABLED)."""
 QUESTION: Final = "get var proc.gen; show info; show servers state"
 SESSIONS: Final = "show stat -1 4 -1"
 """Servers alone."""
@@ -28,6 +33,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     admin: int
     operational: int
     weight: int
+    agent: bool = False
+    """True: its agent is asked."""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +82,22 @@ def _servers(text: str) -> dict[tuple[str, str], Server]:
                 admin=int(words[at["srv_admin_state"]]),
                 operational=int(words[at["srv_op_state"]]),
                 weight=int(words[at["srv_uweight"]]),
+                agent=bool(int(words[at["srv_agent_state"]]) & ENABLED),
             )
     except (KeyError, ValueError) as error:
         raise UnreadableError(f"HAProxy's list of servers is not understood: {error}") from None
     return servers
+
+
+def member_state(there: Server, *, configured: bool) -> MemberState:
+    """Say how HAProxy has a member; one that is not configured any more drains."""
+    if not configured:
+        return "draining"
+    if there.admin & MAINT:
+        return "disabled"
+    if there.admin & DRAIN:
+        return "drain"
+    return "down" if there.operational == DOWN else "up"
 
 
 def busy(text: str) -> dict[tuple[str, str], int]:

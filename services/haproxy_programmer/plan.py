@@ -32,32 +32,54 @@ def plan(
         if there is None:
             continue
         commands = tuple(_commands(f"{word(key[0])}/{word(key[1])}", each, there))
-        (leaving if each.admin != READY or not each.up else coming).extend(commands)
+        leaves = each.admin in (MAINT, DRAIN) or each.up is False
+        (leaving if leaves else coming).extend(commands)
     return (*leaving, *coming)
 
 
 def _commands(server: str, wanted: Wanted, there: Server) -> Iterator[str]:
-    admin = there.admin & _FORCED
+    if wanted.agent is False and there.agent:
+        yield f"disable agent {server}"
     if wanted.address is None:
-        if admin != MAINT:
-            yield f"set server {server} state maint"
-        # two of one address, and HAProxy finds neither by it: what sticks to an address would go astray
-        if (there.address, there.port) != NOWHERE:
-            yield f"set server {server} addr {NOWHERE[0]} port {NOWHERE[1]}"
-        return
+        yield from _freed(server, there)
+    else:
+        yield from _member(server, wanted, there)
+    if wanted.agent and not there.agent:
+        yield f"enable agent {server}"
+
+
+def _freed(server: str, there: Server) -> Iterator[str]:
+    if there.admin & _FORCED != MAINT:
+        yield f"set server {server} state maint"
+    # two of one address, and HAProxy finds neither by it: what sticks to an address would go astray
+    if (there.address, there.port) != NOWHERE:
+        yield f"set server {server} addr {NOWHERE[0]} port {NOWHERE[1]}"
+
+
+def _member(server: str, wanted: Wanted, there: Server) -> Iterator[str]:
+    admin = there.admin & _FORCED
     moved = (there.address, there.port) != (wanted.address, wanted.port)
     if moved:
         if admin != MAINT:
             yield f"set server {server} state maint"
             admin = MAINT
-        yield f"set server {server} addr {word(wanted.address)} port {int(wanted.port)}"
-    if there.weight != wanted.weight:
-        yield f"set server {server} weight {int(wanted.weight)}"
-    if admin != wanted.admin:
-        yield f"set server {server} state {_ADMIN[wanted.admin]}"
+        yield f"set server {server} addr {word(wanted.address or '')} port {int(wanted.port)}"
+        if wanted.weight is None:
+            yield f"set server {server} weight 100%"  # what it is now the agent of another member said
+    if wanted.weight not in (None, there.weight):
+        yield f"set server {server} weight {wanted.weight}"
+    state = wanted.admin
+    if state is None:  # it begins ready, and what its agent says of it stays
+        state = READY if moved or not there.agent else admin
+    if state != admin:
+        yield f"set server {server} state {_ADMIN[state]}"
     # a server that becomes ready counts as up, whatever was said of its health before
-    woken = wanted.admin not in (admin, MAINT)
-    if wanted.admin != MAINT and (woken or moved or (there.operational != DOWN) != wanted.up):
+    woken = state not in (admin, MAINT)
+    if (
+        wanted.up is not None
+        and state != MAINT
+        and (woken or moved or (there.operational != DOWN) != wanted.up)
+    ):
         yield f"set server {server} health {'up' if wanted.up else 'down'}"
 
 

@@ -10,16 +10,17 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from haproxy_programmer import metrics, runtime
 from haproxy_programmer.causes import Causes
 from haproxy_programmer.desired import desired
 from haproxy_programmer.documents import Documents
+from haproxy_programmer.findings import Findings
 from haproxy_programmer.inputs import Inputs
 from haproxy_programmer.listing import Listing
-from haproxy_programmer.observed import Observed, UnreadableError
+from haproxy_programmer.observed import Observed, Server, UnreadableError
 from haproxy_programmer.plan import plan
 from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
 from haproxy_programmer.render import generation, render
@@ -88,7 +89,10 @@ class Programmer:
         """Why HAProxy is not as it should be, as readiness has it."""
         self._rotation = Rotation(place.socket)
         self._listing = Listing(place)
+        self._findings = Findings(place.socket, router, publish)
         self._idle: set[tuple[str, str]] = set()
+        self._seen: Mapping[tuple[str, str], Server] = {}
+        """What the last look found."""
         self._refused = ""
         """The generation that HAProxy refused: it is not tried again."""
         self._next_reload = 0.0
@@ -159,6 +163,7 @@ class Programmer:
         there = await runtime.look(self._place.socket)
         self._told.heard(time.monotonic())
         if there.generation != generation(site):
+            self._seen = there.servers
             there = await self._reload(site, there)
         current = there.generation == generation(site)
         if current:
@@ -176,6 +181,8 @@ class Programmer:
             metrics.APPLY_SECONDS.observe(time.monotonic() - began)
         left = plan(wanted(site), there.servers)
         self._problem("haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else "")
+        self._seen = there.servers
+        self._causes.add(await self._findings.look(site, there))
         self._readiness.problem("certificates", await self._rotation.bring(site, there.pid))
         self._readiness.problem("lists", await self._listing.bring(site, there.pid, current=current))
         await self._drains(site, there)
@@ -249,7 +256,7 @@ class Programmer:
             self._place.new.write_text(text)
             if problem := await self._process.check():
                 return explained(problem, text)
-            write_atomically(self._place.state, state_file(site).encode())
+            write_atomically(self._place.state, state_file(site, self._seen).encode())
             self._place.new.replace(self._place.config)
         except OSError as error:
             return f"{self._place.directory} takes no files: {error.strerror}"

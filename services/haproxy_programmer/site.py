@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import msgspec
 
 from haproxy_programmer.members import Member
 from haproxy_programmer.slots import Slots
-from vipbus.contracts import Proxy, ProxyPool, ProxySettings
+from vipbus.contracts import Proxy, ProxyPeers, ProxyPool, ProxySettings
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.directory / "master.sock"
 
     @property
+    def peers(self) -> str:
+        """Name where a worker that ends tells the next one what its stick tables hold.
+
+        An abstract socket (unix(7)): workers run as another user and do not reach into the directory.
+        """
+        digest = hashlib.blake2b(str(self.directory).encode(), digest_size=8).hexdigest()
+        return f"abns@vipbus-{digest}"
+
+    @property
     def pid(self) -> Path:
         """Who the master is."""
         return self.directory / "haproxy.pid"
@@ -69,6 +79,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     proxies: tuple[Proxy, ...] = ()
     pools: tuple[ProxyPool, ...] = ()
     settings: ProxySettings | None = None
+    peers: ProxyPeers | None = None
+    """None: no other router is told what stick tables hold."""
     members: Mapping[str, tuple[Member, ...]] = {}
     """By the pool's token."""
     slots: Mapping[str, Slots] = {}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from haproxy_programmer.members import Member, by_endpoint
 from haproxy_programmer.site import Site
 from haproxy_programmer.slots import Slot
+from vipbus.contracts import ProxyPool
 
 READY, MAINT, DRAIN = 0, 1, 8
 """srv_admin_state (management.txt, ``show servers state``): forced maintenance and forced drain."""
+ADMIN: Final = {"drain": DRAIN, "disabled": MAINT}
+"""What an operator's word for a member means; any other is READY."""
 DOWN, UP = 0, 2
 """srv_op_state: stopped and running."""
 
@@ -20,12 +25,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
     """None: it is free, and where it points to means nothing."""
     port: int = 0
-    weight: int = 1
-    admin: int = MAINT
-    up: bool = False
+    weight: int | None = 1
+    """None: its agent says it."""
+    admin: int | None = MAINT
+    """None: its agent says it."""
+    up: bool | None = False
+    """None: HAProxy finds out."""
+    agent: bool | None = None
+    """Whether its agent is asked: its ``ready`` would end an operator's word, or call up a free slot.
+    None: it has none."""
 
 
 FREE = Wanted()
+SILENT = Wanted(agent=False)
 
 
 def wanted(site: Site) -> dict[tuple[str, str], Wanted]:
@@ -33,10 +45,11 @@ def wanted(site: Site) -> dict[tuple[str, str], Wanted]:
     found: dict[tuple[str, str], Wanted] = {}
     for pool in site.pools:
         slots = site.slots_of(pool.id)
+        free = FREE if pool.agent_check is None else SILENT
         known = by_endpoint(site.members.get(pool.id, ()))
         for name in slots.names:
             slot = slots.held.get(name)
-            found[pool.id, name] = FREE if slot is None else _held(slot, known.get(slot.endpoint))
+            found[pool.id, name] = free if slot is None else _held(pool, slot, known.get(slot.endpoint))
     return found
 
 
@@ -50,15 +63,18 @@ def left(site: Site) -> set[tuple[str, str]]:
     }
 
 
-def _held(slot: Slot, member: Member | None) -> Wanted:
-    if member is None:
-        # it has left the configuration: who is there stays, nobody comes
-        return Wanted(address=slot.address, port=slot.port, admin=DRAIN, up=True)
-    admin = {"drain": DRAIN, "disabled": MAINT}.get(member.state, READY)
+def _held(pool: ProxyPool, slot: Slot, member: Member | None) -> Wanted:
+    agent = pool.agent_check is not None
+    # one that has left the configuration drains: who is there stays, nobody comes
+    said = ADMIN.get(member.state) if member is not None else DRAIN
+    asked = said is None if agent else None
+    if said is None and not agent:
+        said = READY
     return Wanted(
         address=slot.address,
         port=slot.port,
-        weight=member.weight,
-        admin=admin,
-        up=member.state in ("up", "drain"),
+        weight=None if agent else member.weight if member is not None else 1,
+        admin=said,
+        up=None if pool.checks_itself else member is None or member.state in ("up", "drain"),
+        agent=asked,
     )

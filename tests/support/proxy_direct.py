@@ -32,7 +32,7 @@ from tests.support.nats import free_port
 from tests.support.proxy import haproxy, pool, proxy
 from tests.support.proxy_echo import Echo, Seen
 from tests.support.waiting import eventually
-from vipbus.contracts import Proxy, ProxyPool, ProxySettings
+from vipbus.contracts import Proxy, ProxyPeers, ProxyPool, ProxySettings
 
 
 def up(port: int, weight: int = 1) -> Member:
@@ -49,11 +49,12 @@ class Haproxy:
         pools: Sequence[ProxyPool],
         members: dict[str, Iterable[Member]],
         settings: ProxySettings | None = None,
+        peers: ProxyPeers | None = None,
     ) -> None:
         self._executable = haproxy()
         self.directory = Path(tempfile.mkdtemp(prefix="haproxy-"))
         self.place = Place(directory=self.directory, connections=500)
-        self.site = Site(proxies=tuple(proxies), pools=tuple(pools), settings=settings)
+        self.site = Site(proxies=tuple(proxies), pools=tuple(pools), settings=settings, peers=peers)
         self._out = self.directory / "lines"
         self.change(members)
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +86,7 @@ class Haproxy:
     def write(self) -> None:
         Listing(self.place).write(self.site)
         self.place.config.write_text(render(self.site, self.place))
-        self.place.state.write_text(state_file(self.site))
+        self.place.state.write_text(state_file(self.site, {}))
 
     def change(self, members: dict[str, Iterable[Member]]) -> None:
         """Members of pools, by token, as they should be."""

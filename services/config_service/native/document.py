@@ -18,7 +18,7 @@ import msgspec
 
 from config_service.cluster import Side, ties
 from config_service.keepalived.values import any_address, near
-from config_service.native import groups, proxies, servers
+from config_service.native import groups, peers, proxies, servers
 from config_service.native.cluster import UNICAST, addresses
 from config_service.native.environment import hidden
 from config_service.native.instances import Reading, read_instance
@@ -61,6 +61,7 @@ TABLES: Final = (
     "proxy",
     "pool",
     "haproxy",
+    peers.TABLE,
     "vrrp",
     "ipvs",
     "router",
@@ -185,6 +186,7 @@ class _Reader:
         of_pools = overrides.tables("pool", proxies.names_of, proxies.POOL_KEYS)
         of_proxies = overrides.tables("proxy", proxies.names_of, proxies.PROXY_KEYS)
         of_haproxy = overrides.table("haproxy")
+        of_peers = overrides.table(peers.TABLE)
         overrides.finish()
         self._stop()
         judge_names({"vrrp": settings, **found}, self._warn)
@@ -219,6 +221,7 @@ class _Reader:
         ]
         if of_haproxy:
             layer_7_entries.append(convert(of_haproxy, ProxySettings, "haproxy", given=whose))
+        told = peers.read_peers(of_peers, overrides)
         if not instances and not entries and not layer_7_entries:
             # taken at its word, it would end every service of this router
             raise Misplaced(
@@ -229,7 +232,8 @@ class _Reader:
         # as keepalived.conf has it: without an instance there is nothing that they would hold for
         first = [settings] if of_router or instances else []
         rest = with_verdicts(found, entries)
-        return [*first, *rest, *((of_table,) if of_table is not None else ()), *entries, *layer_7_entries]
+        once = [each for each in (of_table, told) if each is not None]
+        return [*first, *rest, *once, *entries, *layer_7_entries]
 
     def compare(self, document: Table, around: Around) -> None:
         """Warn where another router of the document has the priority of this one."""

@@ -57,6 +57,8 @@ class ProxyReader:
         _refuse_double(self._pools, made.name, place)
         if made.fallback is not None:
             self._used.add(name_token(made.fallback))
+        if made.checks_itself:
+            _refuse_checks(place, checks, servers)
         reader = Pool(self._like_a_server(), place, of_all, checks, self._cluster)
         reals: list[RealServer] = []
         for at, each in enumerate(servers):
@@ -69,6 +71,9 @@ class ProxyReader:
         raw = any(line.startswith(("server ", "server-template ")) for line in lines_of(made.snippet))
         if not reals and not raw:
             self._cluster.warn(place, "there is no real_server in it, so nobody answers")
+        if made.agent_check is not None and any(real.weight == 1 for real in reals):
+            said = "an agent's share of a weight of 1 is all of it or nothing; write weight = 100"
+            self._cluster.warn(place, said)
         for at, real in enumerate(reals):
             self._cluster.note(real, f"{place}.real_server[{at}]")
         return made, reals
@@ -117,6 +122,15 @@ def _pools_of(proxy: Proxy, place: str) -> Iterator[tuple[str, str]]:
     for at, route in enumerate(proxy.route):
         if route.pool is not None:
             yield f"{place}.route[{at}].pool", route.pool
+
+
+def _refuse_checks(place: str, checks: list[Table], servers: list[Table]) -> None:
+    said = "HAProxy checks this pool by itself (haproxy_check, agent_check); remove one"
+    if checks:
+        raise Misplaced(f"{place}.check[0]", said)
+    for at, each in enumerate(servers):
+        if each.get("check"):
+            raise Misplaced(f"{place}.real_server[{at}].check", said)
 
 
 def _refuse_double(seen: dict[str, str], name: str, place: str) -> None:

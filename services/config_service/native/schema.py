@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from config_service.native import groups, pool, proxies, servers
+from config_service.native import groups, peers, pool, proxies, servers
 from config_service.native.check_forms import GATHERED, OF_PROGRAM
 from config_service.native.checks import KINDS as CHECKS
 from config_service.native.cluster import UNICAST
@@ -19,6 +19,7 @@ from vipbus.contracts import (
     IpvsSettings,
     Program,
     Proxy,
+    ProxyPeer,
     ProxyPool,
     ProxySettings,
     RealServer,
@@ -93,6 +94,18 @@ class _Tables(StructSchemas):
             "haproxy": self.object(ProxySettings, hidden=("router",), all_of=False),
         }
         self.definitions.update({**once, **arrays})
+        once[peers.TABLE] = self.definitions[peers.TABLE] = {
+            "type": "object",
+            "description": "Routers tell each other who sticks to which member of a pool.",
+            "properties": {
+                "port": self.field(ProxyPeer, "port"),
+                ADDRESS: {
+                    "type": "string",
+                    "description": "Where a router is told, if not at its own address.",
+                },
+            },
+            "additionalProperties": False,
+        }
         return {
             **{kind: reference(kind) for kind in once},
             **{kind: {"type": "array", "items": reference(kind)} for kind in arrays},

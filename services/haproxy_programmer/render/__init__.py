@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from haproxy_programmer.render.backends import backend
 from haproxy_programmer.render.content import sections
 from haproxy_programmer.render.frontends import frontend
+from haproxy_programmer.render.peers import local, peers
 from haproxy_programmer.render.process import defaults, process, settings
 from haproxy_programmer.render.servers import fixed_weights, servers
 from haproxy_programmer.site import Place, Site
@@ -25,6 +26,7 @@ def generation(site: Site) -> str:
 def _structure(site: Site) -> Iterator[str]:
     yield from settings(site.settings)
     yield from sections(site)
+    yield from peers(site, None)
     for proxy in site.proxies:
         yield from frontend(proxy, site)
     for pool in site.pools:
@@ -42,7 +44,10 @@ def render(site: Site, place: Place) -> str:
     lines = [
         "# written by haproxy-programmer; what is changed here is lost",
         *process(place, generation(site), site.settings),
+        *local(site),
         *defaults(site.settings),
+        "",
+        *peers(site, place),
         *sections(site),
     ]
     for proxy in site.proxies:

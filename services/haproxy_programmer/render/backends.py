@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haproxy_programmer.render import logs, tls
+from haproxy_programmer.render import checks, logs, tls
 from haproxy_programmer.render.content import cached, filters
+from haproxy_programmer.render.peers import SECTION
 from haproxy_programmer.render.snippets import snippet
 from haproxy_programmer.writing import time, word
 from vipbus.contracts import Balance, ProxyPool, SourcePersistence
@@ -24,6 +25,8 @@ def backend(pool: ProxyPool) -> Iterator[str]:
     yield from _balance(pool.balance)
     if pool.persistence is not None:
         yield from _persistence(pool, pool.persistence)
+    if pool.haproxy_check is not None:
+        yield from checks.of_pool(pool.haproxy_check)
     yield f"    retries {pool.retries}"
     timeouts = pool.timeouts
     yield f"    timeout connect {time(timeouts.connect)}"
@@ -59,7 +62,8 @@ def _persistence(pool: ProxyPool, persistence: Persistence) -> Iterator[str]:
     if isinstance(persistence, SourcePersistence):
         expire = time(persistence.expire)
         # by address: a slot's name is another member's when the slot is used again
-        yield f"    stick-table type ipv6 size {int(persistence.size)} expire {expire} srvkey addr"
+        table = f"type ipv6 size {int(persistence.size)} expire {expire} srvkey addr"
+        yield f"    stick-table {table} peers {SECTION}"
         yield "    stick on src"
         return
     words = [word(persistence.name), "insert indirect nocache httponly dynamic"]
@@ -75,9 +79,12 @@ def _persistence(pool: ProxyPool, persistence: Persistence) -> Iterator[str]:
 def _of_servers(pool: ProxyPool) -> Iterator[str]:
     if pool.max_connections is not None:
         yield f"maxconn {pool.max_connections}"
+    if pool.max_queue is not None:
+        yield f"maxqueue {pool.max_queue}"
     if pool.slow_start:
         yield f"slowstart {time(pool.slow_start)}"
     if pool.send_proxy:
         yield "send-proxy" if pool.send_proxy == "v1" else "send-proxy-v2"
     if pool.tls is not None:
         yield from tls.of_servers(pool.tls)
+    yield from checks.of_servers(pool)

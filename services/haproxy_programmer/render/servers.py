@@ -31,8 +31,8 @@ def servers(site: Site, pool: ProxyPool) -> Iterator[str]:
 
 
 def fixed_weights(site: Site, pool: ProxyPool) -> Iterator[str]:
-    """Give the weights that no command changes; 1 is what a free slot has too."""
-    if pool.balance.static:
+    """Give the weights that are of the file alone; 1 is what a free slot has too."""
+    if pool.fixed_weights:
         for name, weight in sorted(initial_weights(site, pool).items()):
             if weight != 1:
                 yield f"{name} weighs {weight}"
@@ -42,12 +42,12 @@ def initial_weights(site: Site, pool: ProxyPool) -> dict[str, int]:
     """Say what the slots that are held weigh in the file: one that has left, as little as there is."""
     known = by_endpoint(site.members.get(pool.id, ()))
     held = site.slots_of(pool.id).held
-    return {name: _weight(slot, known, static=pool.balance.static) for name, slot in held.items()}
+    return {name: _weight(slot, known, fixed=pool.fixed_weights) for name, slot in held.items()}
 
 
-def _weight(slot: Slot, known: Mapping[tuple[str, int], Member], *, static: bool) -> int:
+def _weight(slot: Slot, known: Mapping[tuple[str, int], Member], *, fixed: bool) -> int:
     member = known.get(slot.endpoint)
     if member is None:
         return 1
     # from 0 there is no way back to another weight but its own
-    return member.weight or max(1, member.usual) if static else member.weight
+    return member.weight or max(1, member.usual) if fixed else member.weight

@@ -104,10 +104,17 @@ from vipbus.contracts.proxy import (
     ProxyPoolTable,
     ProxyTimeouts,
 )
+from vipbus.contracts.proxy_checks import (
+    AgentCheck,
+    HaproxyCheck,
+    HaproxyHttpCheck,
+    HaproxyTcpCheck,
+)
 from vipbus.contracts.proxy_content import Cache, Compression
-from vipbus.contracts.proxy_events import ProxyRefused, ProxyReloaded, ProxyRequestTold
+from vipbus.contracts.proxy_events import ProxyMemberChanged, ProxyRefused, ProxyReloaded, ProxyRequestTold
 from vipbus.contracts.proxy_limits import ClientLimit
 from vipbus.contracts.proxy_log import ProxyLog
+from vipbus.contracts.proxy_peers import ProxyPeer, ProxyPeers
 from vipbus.contracts.proxy_persistence import CookiePersistence, SourcePersistence
 from vipbus.contracts.proxy_pool import (
     Balance,
@@ -220,6 +227,7 @@ __all__ = [
     "TABLE",
     "AddressRestored",
     "AddressYielded",
+    "AgentCheck",
     "Balance",
     "BindTls",
     "Bucket",
@@ -257,6 +265,9 @@ __all__ = [
     "HandedOver",
     "Handover",
     "HandoverResult",
+    "HaproxyCheck",
+    "HaproxyHttpCheck",
+    "HaproxyTcpCheck",
     "Head",
     "Header",
     "HeaderChange",
@@ -301,6 +312,9 @@ __all__ = [
     "ProxyBind",
     "ProxyLog",
     "ProxyMember",
+    "ProxyMemberChanged",
+    "ProxyPeer",
+    "ProxyPeers",
     "ProxyPool",
     "ProxyPoolTable",
     "ProxyProcess",

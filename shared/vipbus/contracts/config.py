@@ -29,6 +29,7 @@ from vipbus.contracts.pools import (
     Tunnel,
 )
 from vipbus.contracts.proxy import Proxy
+from vipbus.contracts.proxy_peers import ProxyPeers
 from vipbus.contracts.proxy_pool import ProxyPool
 from vipbus.contracts.proxy_settings import ProxySettings
 from vipbus.contracts.tokens import (
@@ -216,5 +217,6 @@ Entity = (
     | Proxy
     | ProxyPool
     | ProxySettings
+    | ProxyPeers
 )
 """What a configuration consists of."""

@@ -20,6 +20,7 @@ from vipbus.contracts.config import Entity, RealServer, VirtualServer
 from vipbus.contracts.limits import UNREADABLE, Counter, Name, Time
 from vipbus.contracts.pools import IpvsSettings
 from vipbus.contracts.proxy import Proxy
+from vipbus.contracts.proxy_peers import ProxyPeers
 from vipbus.contracts.proxy_pool import ProxyPool
 from vipbus.contracts.proxy_settings import ProxySettings
 from vipbus.contracts.revisions import How
@@ -138,6 +139,7 @@ Document = (
     | Proxy
     | ProxyPool
     | ProxySettings
+    | ProxyPeers
 )
 """What a revision consists of in the bucket."""
 ConfigDocument = (
@@ -152,6 +154,7 @@ ConfigDocument = (
     | Proxy
     | ProxyPool
     | ProxySettings
+    | ProxyPeers
     | Head
 )
 ConfigOutline = (
@@ -166,6 +169,7 @@ ConfigOutline = (
     | Proxy
     | ProxyPool
     | ProxySettings
+    | ProxyPeers
     | Head
 )
 """The same with pools that are not read."""

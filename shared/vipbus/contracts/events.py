@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from vipbus.contracts.event import Event
-from vipbus.contracts.proxy_events import ProxyRefused, ProxyReloaded, ProxyRequestTold
+from vipbus.contracts.proxy_events import ProxyMemberChanged, ProxyRefused, ProxyReloaded, ProxyRequestTold
 from vipbus.contracts.revisions import How
 
 
@@ -277,6 +277,7 @@ EVENTS: tuple[type[Event], ...] = (
     SyncDaemonChanged,
     SettingChanged,
     NotifyFailed,
+    ProxyMemberChanged,
     ProxyReloaded,
     ProxyRefused,
     ProxyRequestTold,

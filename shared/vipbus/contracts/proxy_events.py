@@ -12,6 +12,21 @@ from vipbus.contracts.limits import Counter, Time
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None
 
 
+class ProxyMemberChanged(Event, frozen=True, kw_only=True):
+    """HAProxy's own checks or an agent changed what a member is; of other pools the verdicts tell."""
+
+    aggregate: ClassVar[str] = "proxy"
+    verb: ClassVar[str] = "member-changed"
+    pool: str
+    member: str
+    """``10.1.0.21:8080``"""
+    state: str
+    """As in the pool's document: up, down, drain or disabled."""
+    weight: int
+    cause: str
+    """In HAProxy's words: ``Layer4 connection problem: Connection refused``."""
+
+
 class ProxyReloaded(Event, frozen=True, kw_only=True):
     """A router's HAProxy has a new structure; what could be changed by command needs no reload."""
 

@@ -32,7 +32,7 @@ class CookiePersistence(
 class SourcePersistence(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="source"
 ):
-    """By the client's address. A reload forgets: `Balance` source with the hash consistent does not."""
+    """By the client's address. A new worker is told by the old one, other routers where `ProxyPeers` are."""
 
     expire: PersistenceSeconds = 1800
     """After so many seconds without a connection."""

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from vipbus.contracts.limits import Name, Seconds
+from vipbus.contracts.proxy_checks import AgentCheck, HaproxyCheck
 from vipbus.contracts.proxy_content import Cache, Compression
 from vipbus.contracts.proxy_persistence import CookiePersistence, Persistence
 from vipbus.contracts.proxy_snippet import Snippet, check_snippet
@@ -83,6 +84,8 @@ class ProxyPool(
     """Attempts to connect beyond the first; the last goes to another member."""
     max_connections: Connections | None = None
     """Of each member; more wait in its queue. None: there is no limit."""
+    max_queue: Connections | None = None
+    """That wait for one member, to which they keep; more go to another. None: there is no limit."""
     persistence: Persistence | None = None
     """None: each request is balanced by itself."""
     fallback: Name | None = None
@@ -91,6 +94,10 @@ class ProxyPool(
     """A member that comes up, or is new, gets its share of clients little by little in this time."""
     tls: PoolTls | None = None
     """None: members speak plain."""
+    haproxy_check: HaproxyCheck | None = None
+    """HAProxy checks members by itself. None: the probers do, by the members' own checks."""
+    agent_check: AgentCheck | None = None
+    """HAProxy asks an agent on each member; its weight and its drain count, and no prober checks it."""
     send_proxy: Literal["", "v1", "v2"] = ""
     """Tell members who the client is by a PROXY protocol header."""
     drain_timeout: Seconds = 300.0
@@ -121,9 +128,21 @@ class ProxyPool(
             raise ValueError("it cannot be its own fallback")
         if self.mode == "tcp" and algorithm in _OF_REQUESTS:
             raise ValueError(f"{algorithm} is of mode http alone")
+        if self.max_queue is not None and self.max_connections is None:
+            raise ValueError("max_queue means nothing without max_connections: nobody waits")
 
     keys: ClassVar[str] = "<router>.proxy-pool.<pool>"
     """How `key` is built."""
+
+    @property
+    def checks_itself(self) -> bool:
+        """True: HAProxy says who is up, and nobody tells it."""
+        return self.haproxy_check is not None or self.agent_check is not None
+
+    @property
+    def fixed_weights(self) -> bool:
+        """True: members weigh what the file says: HAProxy takes no other, or an agent's share is of it."""
+        return self.balance.static or self.agent_check is not None
 
     @property
     def id(self) -> str:

@@ -14,6 +14,7 @@ from vipbus.contracts import (
     IpvsSettings,
     Pool,
     Proxy,
+    ProxyPeers,
     ProxyPool,
     ProxySettings,
     RealServer,
@@ -49,6 +50,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The pools of one that was taken from `ConfigOutline`: then it has no virtual and no real servers."""
     proxy_settings: ProxySettings | None = None
     """None: nothing was said of HAProxy as a whole."""
+    proxy_peers: ProxyPeers | None = None
     trace: TraceContext | None = None
     """Of the head's write."""
 
@@ -148,6 +150,7 @@ def _whole_revision(head_entry: Entry, held: Held) -> Revision | None:
         real_servers=tuple(itertools.chain.from_iterable(pool.real_servers for pool in pools)),
         ipvs=next((value for value in others if isinstance(value, IpvsSettings)), None),
         proxies=tuple([value for value in others if isinstance(value, Proxy)]),
+        proxy_peers=next((value for value in others if isinstance(value, ProxyPeers)), None),
         proxy_pools=tuple([value for value in others if isinstance(value, ProxyPool)]),
         unread=tuple(unread),
         proxy_settings=next((value for value in others if isinstance(value, ProxySettings)), None),

@@ -41,6 +41,9 @@ from vipbus.contracts import (
     Proxy,
     ProxyBind,
     ProxyMember,
+    ProxyMemberChanged,
+    ProxyPeer,
+    ProxyPeers,
     ProxyPool,
     ProxyPoolTable,
     ProxyProcess,
@@ -248,6 +251,17 @@ STATES = [
         "router-a settings of haproxy-programmer, lines for global",
     ),
     (
+        "config",
+        ProxyPeers(
+            router="router-a",
+            peers=(
+                ProxyPeer(router="router-a", address="10.9.0.2", port=8555),
+                ProxyPeer(router="router-b", address="fd00::3", port=8555),
+            ),
+        ),
+        "router-a proxies tell what clients stick to: router-a 10.9.0.2:8555, router-b [fd00::3]:8555",
+    ),
+    (
         "proxy",
         ProxyPoolTable(
             router="router-a",
@@ -410,6 +424,17 @@ HAPPENED: list[tuple[Event, str]] = [
             router="router-a", virtual_server="10-9-0-1_80_tcp", program="/bin/up", reason="exit status 1"
         ),
         "router-a 10.9.0.1:80 TCP /bin/up: exit status 1",
+    ),
+    (
+        ProxyMemberChanged(
+            router="router-a",
+            pool="app",
+            member="10.1.0.21:8080",
+            state="down",
+            weight=1,
+            cause="Layer4 connection problem: Connection refused",
+        ),
+        "router-a pool app 10.1.0.21:8080 is down weight 1: Layer4 connection problem: Connection refused",
     ),
     (
         ProxyReloaded(router="router-a", cause="revision 4", seconds=0.0421),

@@ -162,7 +162,7 @@ def test_it_is_no_word(text: str) -> None:
     with pytest.raises(UnwritableError):
         render(site(text), PLACE)
     with pytest.raises(UnwritableError):
-        state_file(site(text))
+        state_file(site(text), {})
 
 
 @pytest.mark.parametrize("field", WORDS)
@@ -201,7 +201,7 @@ def test_whatever_address_it_is_files_and_commands_have_as_many_lines(text: str)
     with contextlib.suppress(UnwritableError):
         assert len(render(site(text), PLACE).splitlines()) == expected
     with contextlib.suppress(UnwritableError):
-        assert len(state_file(site(text)).splitlines()) == 3
+        assert len(state_file(site(text), {}).splitlines()) == 3
     with contextlib.suppress(UnwritableError):
         commands = plan(wanted(site(text)), {})
         assert all(line.count("\n") == 0 for line in batches(commands))
