@@ -82,7 +82,7 @@ TABLES := $(addprefix tests/lab/test_,kernel_faults.py second_writer.py plan_and
 
 .PHONY: test-bench
 test-bench: packages $(VENV)/.installed ## The benchmarks in a short form: they run, their figures mean nothing
-	@for each in failover jitter idle prober reaction table config; do $(BIN)/python -m tests.bench.$$each --short; done
+	@for each in failover jitter idle prober reaction table config proxy; do $(BIN)/python -m tests.bench.$$each --short; done
 
 .PHONY: bench-failover
 bench-failover: packages $(VENV)/.installed ## Outages beside keepalived: 30 crashes and stops at 1 s, 100 ms, 10 ms
@@ -111,6 +111,10 @@ bench-table: packages $(VENV)/.installed ## The table: 5,000 operations, 37,298 
 .PHONY: bench-config
 bench-config: packages $(VENV)/.installed ## One revision of 37,298 real servers, then one changed: to every consumer (1 minute)
 	$(BIN)/python -m tests.bench.config --write docs/benchmarks.md
+
+.PHONY: bench-proxy
+bench-proxy: packages $(VENV)/.installed ## Proxies: events until they are obeyed, reloads, batches, beside file and reload (3 minutes)
+	$(BIN)/python -m tests.bench.proxy --write docs/benchmarks.md
 
 .PHONY: test-compose
 test-compose: packages $(VENV)/.installed ## docker compose up, for real; needs a Docker engine

@@ -9,7 +9,8 @@ _HEAD = """\
 # Benchmarks
 Each section is written by the benchmark that it names, vipbus and its peer (keepalived, HAProxy) side by side
 in one run on one network. Other machines give other figures: what carries over are the ratios. `make
-bench-failover bench-jitter bench-idle bench-prober bench-reaction bench-table` measures them again.
+bench-failover bench-jitter bench-idle bench-prober bench-reaction bench-table bench-config bench-proxy`
+measures them again.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -27,8 +27,14 @@ def publish_config(bus_url: str, entities: Iterable[Entity], router: str) -> int
     return asyncio.run(asyncio.wait_for(publish(), 30))
 
 
-async def publish_config_on(bus: Bus, entities: Iterable[Entity], router: str) -> int:
-    """As `publish_config`, over a connection that is there."""
+async def publish_config_on(
+    bus: Bus,
+    entities: Iterable[Entity],
+    router: str,
+    *,
+    before_head: Callable[[], None] = lambda: None,
+) -> int:
+    """As `publish_config`, over a connection that is there; with the head the revision is an event."""
     follow = bus.follow(CONFIG, f"{name_token(router)}.>")
     await bus.usable(10)
     while not follow.live:  # noqa: ASYNC110  # the caller has a time limit
@@ -53,5 +59,6 @@ async def publish_config_on(bus: Bus, entities: Iterable[Entity], router: str) -
     gone = [key for key in before if key not in bodies and key != head.key]
     changed = [key for key, body in bodies.items() if key not in before or before[key].body != body]
     await asyncio.gather(*(write(key, bodies[key]) for key in changed), *(write(key, None) for key in gone))
+    before_head()
     await write(head.key, msgspec.json.encode(head))
     return head.revision

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,12 @@ def answers(port: int, times: int = 8) -> set[str]:
 class Programmer:
     """haproxy-programmer as a process, with a state directory of its own."""
 
-    def __init__(self, directory: Path, bus: NatsServer) -> None:
+    def __init__(
+        self, directory: Path, bus: NatsServer, run: Sequence[str] = ("-P", "-m", "haproxy_programmer")
+    ) -> None:
+        """Make one that keeps its state in a directory; ``run`` is what Python is given."""
         self.directory = directory
+        self._run = run
         self.haproxy = directory / "haproxy"
         self._bus = bus
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,9 +121,7 @@ class Programmer:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-P",
-                    "-m",
-                    "haproxy_programmer",
+                    *self._run,
                     "--router",
                     ROUTER,
                     "--bus",
