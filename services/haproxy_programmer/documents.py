@@ -28,8 +28,9 @@ def pool_table(
     error: str,
 ) -> ProxyPoolTable:
     """Say what HAProxy holds for a pool."""
-    slots = site.slots_of(pool.id)
-    known = by_endpoint(site.members.get(pool.id, ()))
+    token = pool.id
+    slots = site.slots_of(token)
+    known = by_endpoint(site.members.get(token, ()))
     members = [
         ProxyMember(
             address=there.address,
@@ -39,7 +40,7 @@ def pool_table(
             weight=min(there.weight, 256),
         )
         for name, slot in sorted(slots.held.items(), key=lambda held: int(held[0][1:]))
-        if (there := servers.get((pool.id, name))) is not None
+        if (there := servers.get((token, name))) is not None
     ]
     return ProxyPoolTable(
         router=pool.router,

@@ -43,18 +43,21 @@ def members(
 
     Weights above HAProxy's largest are scaled, all of a pool alike, and none that is not 0 becomes 0.
     """
-    own = [each for each in real_servers if each.virtual_server == pool]
-    weights = [_weight(each, verdicts.get(f"{pool}.{each.id}")) for each in own]
-    largest = max((*weights, *(each.weight for each in own)), default=0)
+    own = [(f"{pool}.{each.id}", each) for each in real_servers if each.virtual_server == pool]
+    found = [(each, verdicts.get(key), operators.get(key)) for key, each in own]
+    weights = [_weight(each, verdict) for each, verdict, _ in found]
+    largest = max((*weights, *(each.weight for each, _, _ in found)), default=0)
     return tuple(
-        Member(
-            address=each.address,
-            port=each.port,
-            weight=_scaled(weight, largest),
-            usual=_scaled(each.weight, largest),
-            state=_state(each, verdicts.get(f"{pool}.{each.id}"), operators.get(f"{pool}.{each.id}")),
-        )
-        for each, weight in zip(own, weights, strict=True)
+        [
+            Member(
+                address=each.address,
+                port=each.port,
+                weight=_scaled(weight, largest),
+                usual=_scaled(each.weight, largest),
+                state=_state(each, verdict, said),
+            )
+            for weight, (each, verdict, said) in zip(weights, found, strict=True)
+        ]
     )
 
 

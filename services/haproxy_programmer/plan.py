@@ -29,12 +29,26 @@ def plan(
     coming: list[str] = []
     for key, each in wanted.items():
         there = observed.get(key)
-        if there is None:
+        if there is None or _is(each, there):
             continue
         commands = tuple(_commands(f"{word(key[0])}/{word(key[1])}", each, there))
         leaves = each.admin in (MAINT, DRAIN) or each.up is False
         (leaving if leaves else coming).extend(commands)
     return (*leaving, *coming)
+
+
+def _is(wanted: Wanted, there: Server) -> bool:
+    """Say of most slots at most times that nothing is to be done, at little cost."""
+    if wanted.agent is not None or (there.admin & _FORCED) != wanted.admin:
+        return False
+    if wanted.address is None:
+        return there.address == NOWHERE[0] and there.port == NOWHERE[1]
+    return (
+        there.weight == wanted.weight
+        and there.port == wanted.port
+        and there.address == wanted.address
+        and (wanted.up in (None, there.operational != DOWN) or wanted.admin == MAINT)
+    )
 
 
 def _commands(server: str, wanted: Wanted, there: Server) -> Iterator[str]:

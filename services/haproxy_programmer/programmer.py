@@ -169,7 +169,8 @@ class Programmer:
         if current:
             self._problem("reload", "")
             self._refused = ""
-        commands = plan(wanted(site), there.servers)
+        want = wanted(site)
+        commands = plan(want, there.servers)
         if commands:
             refused = await runtime.apply(self._place.socket, commands)
             metrics.COMMANDS.add(len(commands) - len(refused), result="done")
@@ -179,7 +180,7 @@ class Programmer:
             _log(commands, self._causes.text())
             there = await runtime.look(self._place.socket)
             metrics.APPLY_SECONDS.observe(time.monotonic() - began)
-        left = plan(wanted(site), there.servers)
+        left = plan(want, there.servers)
         self._problem("haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else "")
         self._seen = there.servers
         self._causes.add(await self._findings.look(site, there))

@@ -77,7 +77,7 @@ def assign(
     for name, slot in before.held.items():
         if slot.endpoint in wanted and slot.endpoint not in placed:
             # one that came back while it drained stays where its connections are
-            held[name] = Slot(address=slot.address, port=slot.port)
+            held[name] = slot if slot.leaves_at is None else Slot(address=slot.address, port=slot.port)
             placed.add(slot.endpoint)
         elif (leaves := _leaves(slot, now, drain)) > now and not (
             slot.leaves_at is not None and name in idle

@@ -44,12 +44,13 @@ def wanted(site: Site) -> dict[tuple[str, str], Wanted]:
     """Say what every slot of every pool is to be, by the names of backend and server."""
     found: dict[tuple[str, str], Wanted] = {}
     for pool in site.pools:
-        slots = site.slots_of(pool.id)
+        token = pool.id
+        slots = site.slots_of(token)
         free = FREE if pool.agent_check is None else SILENT
-        known = by_endpoint(site.members.get(pool.id, ()))
+        known = by_endpoint(site.members.get(token, ()))
         for name in slots.names:
             slot = slots.held.get(name)
-            found[pool.id, name] = free if slot is None else _held(pool, slot, known.get(slot.endpoint))
+            found[token, name] = free if slot is None else _held(pool, slot, known.get(slot.endpoint))
     return found
 
 
