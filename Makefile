@@ -26,7 +26,7 @@ demo: packages $(VENV)/.installed ## Two routers, three real servers, a client: 
 	@$(BIN)/python -m tests.lab.guest -- $(BIN)/python -m tests.lab.demo
 
 .PHONY: test
-test: lint types imports test-unit test-contract test-lab test-bench ## Everything but compose; installs what it needs
+test: lint types imports test-unit test-contract test-haproxy test-lab test-bench ## Everything but compose; installs what it needs
 
 .PHONY: lint
 lint: $(VENV)/.installed ## Style and docstrings
@@ -67,6 +67,12 @@ test-contract: packages $(VENV)/.installed ## Against a real nats-server, real k
 .PHONY: test-leaks
 test-leaks: packages $(VENV)/.installed ## 10,000 rounds of each kind of check leave nothing: make test-leaks ROUNDS=100000
 	$(BIN)/pytest -v -s -m leaks --rounds $(or $(ROUNDS),10000) tests/contract tests/unit/health_prober
+
+.PHONY: test-haproxy
+test-haproxy: packages $(VENV)/.installed ## The proxies again, on the newest HAProxy that Debian's archive has
+	@haproxy=$$(tests/support/newest-haproxy) || { echo "skipped: no newer HAProxy here"; exit 0; }; \
+	$$haproxy -v | head -1; \
+	VIPBUS_HAPROXY=$$haproxy $(BIN)/pytest $(WORKERS) $(AGAIN) $(wildcard tests/contract/test_haproxy_*.py)
 
 .PHONY: test-lab
 test-lab: packages $(VENV)/.installed ## Whole routers on a kernel with IPVS (this machine's, or a guest's)

@@ -24,8 +24,8 @@ ROUTER = "lb-a"
 
 
 def haproxy() -> str:
-    """Find haproxy, or skip; in CI that is a failure."""
-    found = shutil.which("haproxy")
+    """Find haproxy, the one that ``VIPBUS_HAPROXY`` names or the first; or skip, in CI that is a failure."""
+    found = shutil.which(os.environ.get("VIPBUS_HAPROXY") or "haproxy")
     if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no haproxy here")
     return found or ""
