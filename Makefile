@@ -71,7 +71,7 @@ test-leaks: packages $(VENV)/.installed ## 10,000 rounds of each kind of check l
 .PHONY: test-haproxy
 test-haproxy: packages $(VENV)/.installed ## The proxies again, on the newest HAProxy that Debian's archive has
 	@haproxy=$$(tests/support/newest-haproxy) || { echo "skipped: no newer HAProxy here"; exit 0; }; \
-	$$haproxy -v | head -1; \
+	$$haproxy -v | sed -n 1p; \
 	VIPBUS_HAPROXY=$$haproxy $(BIN)/pytest $(WORKERS) $(AGAIN) $(wildcard tests/contract/test_haproxy_*.py)
 
 .PHONY: test-lab

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from haproxy_programmer.observed import SESSIONS, busy
 from haproxy_programmer.render import generation
 from tests.support.proxy_direct import ask, holding, one_pool, took, up
 from tests.support.proxy_echo import Echo, echoes
-from vipbus.contracts import Balance, PoolTimeouts, ProxyTimeouts
+from tests.support.waiting import eventually
+from vipbus.contracts import Balance, PoolTimeouts, ProxyTimeouts, SourcePersistence
 
 
 @pytest.fixture
@@ -138,6 +141,20 @@ def test_who_waits_too_long_in_the_queue_is_told_503(servers: list[Echo]) -> Non
         holding(port, servers),
     ):
         assert ask(port).status == 503
+
+
+def test_where_too_many_wait_for_a_member_the_next_goes_to_another(servers: list[Echo]) -> None:
+    two = servers[:2]
+    limits = {"max_connections": 1, "max_queue": 1, "persistence": SourcePersistence()}
+    with one_pool(two, **limits) as (running, port):
+        mine = ask(port).port  # it keeps to that one once it was answered
+        with holding(port, two) as held:
+            assert held == mine
+            waits = threading.Thread(target=ask, args=(port,))
+            waits.start()
+            eventually(lambda: 2 in busy(running.ask(SESSIONS)).values(), "one is served, one waits")
+            assert ask(port).port == next(each.port for each in two if each.port != mine)
+        waits.join()
 
 
 def test_bytes_go_through_and_a_silent_connection_ends_by_the_tunnels_timeout(servers: list[Echo]) -> None:

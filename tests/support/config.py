@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -43,9 +43,14 @@ async def publish_config_on(
     context = trace.record("publish")
     bodies = encoded(entities)
 
-    async def write(key: str, body: bytes | None) -> None:
-        last = before[key].revision if key in before else (await bus.revision(CONFIG, key))[0]
-        await bus.write(CONFIG, key, body, last=last, trace=context)
+    async def write(keys: Iterable[str], contents: Mapping[str, bytes]) -> None:
+        lasts = [
+            (key, before[key].revision if key in before else (await bus.revision(CONFIG, key))[0])
+            for key in keys
+        ]
+        writes = [(key, contents.get(key), last) for key, last in lasts]
+        done = await bus.write_many(CONFIG, writes, trace=context, time=datetime.now(UTC))
+        assert None not in done, "somebody else wrote too"
 
     old_head = next((entry.value for entry in before.values() if isinstance(entry.value, Head)), None)
     head = Head(
@@ -58,7 +63,7 @@ async def publish_config_on(
     )
     gone = [key for key in before if key not in bodies and key != head.key]
     changed = [key for key, body in bodies.items() if key not in before or before[key].body != body]
-    await asyncio.gather(*(write(key, bodies[key]) for key in changed), *(write(key, None) for key in gone))
+    await write([*changed, *gone], bodies)
     before_head()
-    await write(head.key, msgspec.json.encode(head))
+    await write([head.key], {head.key: msgspec.json.encode(head)})
     return head.revision
