@@ -127,6 +127,7 @@ class Forged:
     """A proxy that no contract has seen."""
 
     id = "web"
+    monitor = None
 
     def __init__(self, line: str) -> None:
         self.deny = (line,)

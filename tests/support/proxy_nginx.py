@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -62,9 +64,18 @@ def nginx(number: int) -> Iterator[list[int]]:
 @contextlib.contextmanager
 def everywhere() -> Iterator[Everywhere]:
     """Run one on every address of loopback."""
-    (port,) = free_ports(1)
+    port = _free_everywhere()
     with _running([port], _EVERYWHERE, port=port) as directory:
         yield Everywhere(port, directory)
+
+
+def _free_everywhere() -> int:
+    """Find a port that is free on every address, below those that connections are made from."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            return port
 
 
 @contextlib.contextmanager
