@@ -28,6 +28,10 @@ from vipbus.telemetry.trace import TraceContext
 log = logging.getLogger(__name__)
 
 _LAST_WORDS: Final = 1.0
+_PAUSE: Final = 0.001
+"""Seconds without another change that end a burst of them,"""
+_BURST: Final = 0.05
+"""and after which what came of it is done in any case."""
 _LONGEST_PATH: Final = 80
 """Characters of the directory: a socket's path ends at 107, and HAProxy adds to it while it binds."""
 
@@ -78,7 +82,7 @@ async def work(life: Life, options: Options) -> None:
     try:
         while not life.stopping.is_set():
             await _wait(wake, programmer.due - time.monotonic())
-            wake.clear()
+            await burst(wake)
             if not life.stopping.is_set():
                 await programmer.step()
         await programmer.stop(keep=options.on_stop == "keep")
@@ -119,6 +123,15 @@ def _place(life: Life, options: Options) -> Place:
     if len(str(directory)) > _LONGEST_PATH:
         raise FatalError(f"{directory} is too long for a socket in it; choose a shorter --state-dir")
     return Place(directory=directory, user=options.user, group=options.user, connections=connections(1000))
+
+
+async def burst(wake: asyncio.Event) -> None:
+    """Wait while changes come one after the other: a thousand verdicts at once are one batch, not ten."""
+    deadline = time.monotonic() + _BURST
+    while wake.is_set() and time.monotonic() < deadline:
+        wake.clear()
+        await asyncio.sleep(_PAUSE)
+    wake.clear()
 
 
 async def _wait(wake: asyncio.Event, seconds: float) -> None:

@@ -28,6 +28,8 @@ from vipbus.bus import Bus, BusAddress
 
 NAME = "bench-proxy"
 BATCHES = (1, 10, 100, MANY)
+_CALM = 0.05
+"""Seconds before an event: what came of the one before is read back and said by then."""
 _PAUSE = 0.25
 """Seconds between two reloads, more than haproxy-programmer lets pass."""
 _INTRODUCTION = """\
@@ -103,6 +105,7 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
             shape.up[0] = not up
             await ours.tell()
             obeyed(shape)
+            await asyncio.sleep(_CALM)
             shape.up[0] = up
             began = await ours.tell()
             spans.append((obeyed(shape) - began) * 1e-9)
@@ -119,6 +122,7 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
         spans = []
         for number in range(rounds):
             shape.weights[:count] = [2 + number % 100] * count
+            await asyncio.sleep(_CALM)
             began = await ours.publish()
             spans.append((ours.taken(began, count) - began) * 1e-9)
         rows.append(Row(f"{count:,} weights, one revision", "vipbus", tuple(spans)))
@@ -126,6 +130,7 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
     for count in BATCHES:
         spans = []
         for _ in range(rounds):
+            await asyncio.sleep(_CALM)
             began = await ours.flip(count)
             spans.append((ours.taken(began, count) - began) * 1e-9)
         rows.append(Row(f"{count:,} verdicts", "vipbus", tuple(spans)))
