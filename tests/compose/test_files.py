@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
+from haproxy_programmer.traffic_metrics import TrafficMetrics
 from tests.compose.stack import ROOT
-from vipbus.telemetry.metrics import REGISTRY, Histogram
+from vipbus.telemetry.metrics import REGISTRY, Histogram, Registry
 
 DASHBOARDS = sorted((ROOT / "deploy" / "observability" / "grafana" / "dashboards").glob("*.json"))
 PACKAGES = ("config_service", "vrrp_agent", "ipvs_programmer", "haproxy_programmer", "health_prober", "ctl")
@@ -195,7 +196,9 @@ def _declared_metrics() -> set[str]:
             importlib.import_module(f"{package}.metrics")
     importlib.import_module("vipbus.telemetry.standard")
     names = set()
-    for metric in REGISTRY:
+    of_haproxy = Registry()
+    TrafficMetrics(0, of_haproxy)
+    for metric in (*REGISTRY, *of_haproxy):
         if isinstance(metric, Histogram):
             names |= {f"{metric.name}{suffix}" for suffix in ("_bucket", "_sum", "_count")}
         else:
