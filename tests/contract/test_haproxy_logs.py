@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 import tempfile
@@ -99,6 +100,8 @@ def test_whatever_a_client_sends_is_one_line_that_says_it(
         lines = running.lines()
     assert len(lines) == 1
     assert len(lines[0]) < 4000
+    if answer.split()[1:2] == [b"400"] and re.search(r"[^a-z.]", host):
+        method = host = path = ""  # from 3.x on HAProxy takes no such host
     assert (found.method, found.host, found.path) == (method, host, path)
     assert (found.proxy, found.client) == ("web", "127.0.0.1")
     if method:
