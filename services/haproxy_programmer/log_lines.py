@@ -67,16 +67,12 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     slot: str = ""
 
 
-class Twice(msgspec.Struct, frozen=True):
-    """An error that is in the sample too: it has come already."""
-
-
 class UnreadableLineError(Exception):
     """It is none of ours."""
 
 
 def origin(line: bytes) -> Literal["request", "notice", "twice", ""]:
-    """Say what a line is without reading it; empty: it is none."""
+    """Say what a line is without reading it; empty: none. A sampled error has come already, by itself."""
     found = _PRIORITY.match(line)
     facility = _FACILITIES.get(int(found[1]) >> 3) if found is not None else None
     if found is None or facility is None:

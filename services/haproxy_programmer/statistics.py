@@ -58,7 +58,7 @@ NUMBERS: Final = (
     "dses",
 )
 """The columns that are read as numbers, by HAProxy's names."""
-_TEXTS: Final = ("pxname", "svname", "type", "status", "addr", "check_status")
+_TEXTS: Final = ("pxname", "svname", "type", "status", "check_status")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +70,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     server: str = ""
     """The slot; empty for what is no server."""
     status: str = ""
-    address: str = ""
-    """Of a server, as HAProxy writes it: ``127.0.0.1:80``, ``[::1]:80``."""
     check: str = ""
     """What HAProxy's own check found: ``L4OK``; empty: it makes none."""
     numbers: Mapping[str, int] = {}
@@ -131,7 +129,6 @@ def _row(kind: Kind, cells: list[str], at: Mapping[str, int], columns: list[tupl
         proxy=cells[at["pxname"]],
         server=cells[at["svname"]] if kind == "server" else "",
         status=cells[at["status"]],
-        address=cells[at["addr"]],
         check=cells[at["check_status"]],
         numbers={
             name: int(cell)
