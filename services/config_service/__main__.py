@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = settings_from(options)
     kept = reading.kept if reading is not None else None
     sources = [source(option, settings.router, options.config_id, kept=kept) for option in options.file]
-    del reading, kept  # of a large file these are megabytes, and the sources soon have their own
+    del reading, kept  # of a large file these are megabytes, and the sources have what is needed of it
 
     async def work(alive: life.Life) -> None:
         keeps, watch = options.revisions_kept, options.watch

@@ -20,6 +20,7 @@ from config_service.revise import Changes, Desired, Next, Present, Write, compar
 from vipbus.bus import Bus, BusAwayError, Entry
 from vipbus.contracts import CONFIG_OUTLINE, ConfigOutline, Head, name_token
 from vipbus.contracts.revisions import RevisionRecord
+from vipbus.runtime import memory
 from vipbus.telemetry import trace
 
 log = logging.getLogger(__name__)
@@ -179,6 +180,8 @@ class Holding:
                 self._clean = False
                 await self._write(desired, changes, new, span.context, now)
             await self._until_seen()
+            if sum(len(each.body or b"") for each in changes.writes) > memory.LARGE:
+                memory.give_back()
         self._clean = not self.foreign
         await self._forget_unfinished()
 

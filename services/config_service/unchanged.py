@@ -8,6 +8,7 @@ conditions make) the whole file is compiled, so that lines and messages are thos
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Final
@@ -63,6 +64,10 @@ def split(text: str) -> Split | None:
     return Split("".join(before), tuple(blocks), "".join(after))
 
 
+def _mark(block: str) -> bytes:
+    return hashlib.blake2b(block.encode(errors="surrogatepass"), digest_size=16).digest()
+
+
 def _is_plain(block: str) -> bool:
     return _NOT_PLAIN.search(block) is None and block.count("{") == block.count("}")
 
@@ -72,7 +77,8 @@ class Kept(msgspec.Struct, frozen=True):
 
     around: tuple[str, str] | None = None
     """The text before and after the blocks; None: nothing is known."""
-    blocks: dict[str, Bodies] = {}
+    blocks: dict[bytes, Bodies] = {}
+    """By a digest of their text."""
     remarks: frozenset[str] = frozenset()
     """Of the whole: where they stand is where they stood while the text has as many lines."""
     lines: int = 0
@@ -108,8 +114,9 @@ class Known:
         self, text: str, parts: Split, compiled: Callable[[str], Configuration]
     ) -> tuple[Configuration, Bodies] | None:
         kept = self.kept
-        new = [block for block in parts.blocks if block not in kept.blocks]
-        if len(set(parts.blocks)) < len(parts.blocks) or not all(map(_is_plain, new)):
+        marks = [_mark(block) for block in parts.blocks]
+        new = [block for block, mark in zip(parts.blocks, marks, strict=True) if mark not in kept.blocks]
+        if len(set(marks)) < len(marks) or not all(map(_is_plain, new)):
             return None
         # one at least: a file without any is refused
         shown = new or list(parts.blocks[:1])
@@ -126,13 +133,13 @@ class Known:
         outside, groups = _encoded(configuration)
         if len(groups) != len(shown):
             return None
-        blocks = kept.blocks | dict(zip(shown, groups, strict=True))
+        blocks = kept.blocks | dict(zip(map(_mark, shown), groups, strict=True))
         bodies = dict(outside)
-        for block in parts.blocks:
-            bodies.update(blocks[block])
-        if len(bodies) < len(outside) + sum(len(blocks[block]) for block in parts.blocks):
+        for mark in marks:
+            bodies.update(blocks[mark])
+        if len(bodies) < len(outside) + sum(len(blocks[mark]) for mark in marks):
             return None  # two blocks of one virtual server
-        self.kept = msgspec.structs.replace(kept, blocks={block: blocks[block] for block in parts.blocks})
+        self.kept = msgspec.structs.replace(kept, blocks={mark: blocks[mark] for mark in marks})
         return msgspec.structs.replace(configuration, warnings=kept.warnings, remarks=kept.remarks), bodies
 
     def _whole(
@@ -154,7 +161,7 @@ class Known:
         ):
             self.kept = Kept(
                 around=(parts.before, parts.after),
-                blocks=dict(zip(parts.blocks, groups, strict=True)),
+                blocks=dict(zip(map(_mark, parts.blocks), groups, strict=True)),
                 remarks=configuration.remarks,
                 lines=text.count("\n"),
                 warnings=configuration.warnings,

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from vipbus.contracts.limits import UNREADABLE
+from vipbus.runtime import memory
 from vipbus.runtime.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -107,9 +108,14 @@ class SavedPicture:
     def _write(self, entries: Mapping[str, Kept]) -> None:
         whole = _Whole(self._bucket, {key: _kept(entry) for key, entry in entries.items()})
         octets = msgspec.json.encode(whole) + b"\n"
+        del whole
         write_atomically(self.path, octets)
         self._all = False
-        self._size, self._room = 0, max(len(octets), _ROOM)
+        size = len(octets)
+        self._size, self._room = 0, max(size, _ROOM)
+        del octets
+        if size > memory.LARGE:
+            memory.give_back()
 
     def _append(self, entries: Mapping[str, Kept], changed: Mapping[str, None]) -> bool:
         """Write lines behind the others; False: the whole is to be written."""
