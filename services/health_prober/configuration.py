@@ -54,7 +54,7 @@ class Configuration:
         self._entity = key
 
     def _note(self) -> None:
-        # thousands of entities come before their head does; of a new snapshot no key is told
+        # thousands of documents come before their head does; of a new snapshot no key is told
         key, self._entity = self._entity, ""
         if not key or key.endswith(".head") or self._revisions.waiting:
             self._changed = True

@@ -55,7 +55,7 @@ class Followers:
         table = bus.follow(TABLE, f"{self._token}.instance.>", on_change=lambda: self._table_changed(table))
 
     def _config_changed(self, follow: Follow[ConfigOutline], revisions: Revisions) -> None:
-        """Look at the configuration soon: thousands of entities may come before their head does."""
+        """Look at the configuration soon: thousands of documents may come before their head does."""
         head = follow.entries.get(f"{self._token}.head")
         if head is None or head.body == self._head or self._looking is not None:
             return

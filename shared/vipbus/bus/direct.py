@@ -1,8 +1,9 @@
 """A short way for messages that come in their ten thousands: from the socket's bytes to a function, at once.
 
-A large configuration is forty thousand messages to every consumer. The library takes some hundred
-microseconds for each: three regular expressions, an object, a queue, a task, a coroutine. Here the messages
-of a few subscriptions are cut out of what was read and handed on; all others go the library's own way.
+A large configuration is thousands of messages to every consumer, and its verdicts are tens of thousands. The
+library takes some hundred microseconds for each: three regular expressions, an object, a queue, a task, a
+coroutine. Here the messages of a few subscriptions are cut out of what was read and handed on; all others go
+the library's own way.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Many requests to JetStream on their way at once, each with an answer of its own.
 
-Forty thousand writes one after the other would be forty thousand times the way to the server and back; the
+Thousands of writes one after the other would be thousands of times the way to the server and back; the
 library's own way of having many in flight takes a future and a queue for each.
 """
 
