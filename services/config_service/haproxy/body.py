@@ -127,6 +127,12 @@ class Body:
             if side in self.sides:
                 (self.proxy if side == FRONT else self.pool).add(line, text)
 
+    def _superseded(self, line: Line) -> bool:
+        """Say whether an option is said again: the last word counts."""
+        if not line.keyword.startswith("option "):
+            return False
+        return [each for each in self._every if each.keyword == line.keyword][-1] is not line
+
     def rest(self, shared: Collection[int]) -> None:
         """Put what no model has into snippets, and say what is left out.
 
@@ -141,7 +147,8 @@ class Body:
                 if self.own(line):
                     self.warn(line, f"{quoted(line.keyword)} is not known here; haproxy -c says what it is")
             elif known.fate == "snippet":
-                self.raw(line)
+                if not self._superseded(line):
+                    self.raw(line)
             elif known.fate == "dropped" and line.number not in self._seen:
                 self._seen.add(line.number)
                 self.warn(line, f"{line.keyword} is left out: {known.said}")

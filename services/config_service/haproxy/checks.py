@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from config_service.haproxy.bases import Bases
 from config_service.haproxy.body import Body
 from config_service.haproxy.guards import SECRET
 from config_service.haproxy.sections import Line
@@ -26,7 +27,7 @@ _CONNECTS: Final = ("mysql-check", "pgsql-check", "ldap-check", "external-check"
 Make = Callable[[Server], Check | None]
 
 
-def checks(body: Body) -> Make:
+def checks(body: Body, bases: Bases) -> Make:
     """Read how servers are checked; what is returned makes the check of one."""
     chosen = [
         each
@@ -54,7 +55,7 @@ def checks(body: Body) -> Make:
         connection["ssl"] = ""
     elif line is not None and kind in _CONNECTS:
         body.warn(line, f"option {kind} is a connect here: health-prober does not speak it")
-    return lambda server: _made(body, server, made, connection, within)
+    return lambda server: _made(body, server, made, _Around(connection, within, bases))
 
 
 def _of(body: Body, *keywords: str) -> list[Line]:
@@ -64,9 +65,16 @@ def _of(body: Body, *keywords: str) -> list[Line]:
     return own or every
 
 
-def _made(
-    body: Body, server: Server, made: dict[str, Any], connection: dict[str, Any], within: float | None
-) -> Check | None:
+class _Around(NamedTuple):
+    """What is said of the checks of all servers."""
+
+    connection: dict[str, Any]
+    within: float | None
+    bases: Bases
+
+
+def _made(body: Body, server: Server, made: dict[str, Any], around: _Around) -> Check | None:
+    connection, within = around.connection, around.within
     options = server.options
     if "check" not in options or "no-check" in options:
         return None
@@ -86,7 +94,7 @@ def _made(
             "ssl" in options or "check-ssl" in options or "ssl" in connection
         ) and "no-check-ssl" not in options
         if by_tls and ("port" not in options or "check-ssl" in options or "ssl" in connection):
-            said = _by_tls(body, server, said, connection)
+            said = _by_tls(body, server, said, around)
         check: Check = msgspec.convert(said, Check)
     except (RefusedError, msgspec.ValidationError) as error:
         body.error(server.line, f"the check of {server.name}: {error}")
@@ -94,13 +102,13 @@ def _made(
     return check
 
 
-def _by_tls(body: Body, server: Server, said: dict[str, Any], connection: dict[str, Any]) -> dict[str, Any]:
+def _by_tls(body: Body, server: Server, said: dict[str, Any], around: _Around) -> dict[str, Any]:
     options = server.options
     tls: dict[str, Any] = {"verify": options.get("verify") == "required" and "verifyhost" in options}
-    if name := options.get("check-sni") or connection.get("sni") or options.get("verifyhost"):
+    if name := options.get("check-sni") or around.connection.get("sni") or options.get("verifyhost"):
         tls["server_name"] = name
-    if tls["verify"] and options.get("ca-file", "").startswith("/"):
-        tls["ca_file"] = options["ca-file"]
+    if tls["verify"] and options.get("ca-file", "@system-ca") != "@system-ca":
+        tls["ca_file"] = around.bases.authority(options["ca-file"])
     if said["kind"] == "tcp":
         if said.pop("exchanges", None):
             body.warn(

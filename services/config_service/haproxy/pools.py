@@ -28,7 +28,7 @@ def pool(body: Body, said: dict[str, Any], bases: Bases) -> list[Made]:
     """Read a pool, and the one of its backup servers; ``said`` is what is known of it already."""
     name = body.section.name
     every = servers(body)
-    check_of = checks(body)
+    check_of = checks(body, bases)
     backups = [each for each in every if "backup" in each.options and "no-backup" not in each.options]
     first = [each for each in every if each not in backups] or every
     if first is every:
