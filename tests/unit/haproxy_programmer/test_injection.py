@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haproxy_programmer.members import Member
@@ -188,6 +188,7 @@ def test_a_field_of_a_line_takes_no_more_in_contract_and_file(text: str, field: 
 
 @pytest.mark.parametrize("field", TEXTS)
 @given(text=st.text(max_size=60))
+@settings(deadline=None)
 def test_whatever_line_it_is_the_file_has_as_many_lines_and_words(field: str, text: str) -> None:
     expected = [len(shlex.split(line)) for line in render(of(TEXTS[field]("word")), PLACE).splitlines()[1:]]
     with contextlib.suppress(UnwritableError):
@@ -196,6 +197,7 @@ def test_whatever_line_it_is_the_file_has_as_many_lines_and_words(field: str, te
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_whatever_address_it_is_files_and_commands_have_as_many_lines(text: str) -> None:
     expected = len(render(site("word"), PLACE).splitlines())
     with contextlib.suppress(UnwritableError):
@@ -208,6 +210,7 @@ def test_whatever_address_it_is_files_and_commands_have_as_many_lines(text: str)
 
 
 @given(st.text(min_size=1, max_size=60))
+@settings(deadline=None)
 def test_what_is_quoted_reads_as_it_was(text: str) -> None:
     with contextlib.suppress(UnwritableError):
         assert shlex.split(f"a {quoted(text)} b") == ["a", text, "b"]
@@ -215,6 +218,7 @@ def test_what_is_quoted_reads_as_it_was(text: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=60))
+@settings(deadline=None)
 def test_names_become_tokens(name: str) -> None:
     made = proxy(80, name=name, pool=name, route=(ProxyRoute(pool=name),))
     word(made.id)
@@ -260,6 +264,7 @@ PIECES = (
 
 @pytest.mark.parametrize("where", SNIPPETS)
 @given(text=st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=8).map("".join)))
+@settings(deadline=None)
 def test_whatever_a_snippet_is_the_sections_are_the_same(where: str, text: str) -> None:
     def sections(site: Site) -> list[str]:
         lines = render(site, PLACE).split("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config_service.haproxy.words import UnreadableError, words
@@ -68,6 +68,7 @@ def test_a_variable_is_one_in_weak_quotes_alone(line: str, variable: bool) -> No
 
 
 @given(st.text(max_size=40))
+@settings(deadline=None)
 def test_any_line_is_words_or_says_why(line: str) -> None:
     with contextlib.suppress(UnreadableError):
         assert all(0 < each.column <= len(line) for each in words(line))
@@ -76,6 +77,7 @@ def test_any_line_is_words_or_says_why(line: str) -> None:
 @given(
     st.lists(st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1, max_size=8), max_size=4)
 )
+@settings(deadline=None)
 def test_what_is_quoted_reads_as_it_was(texts: list[str]) -> None:
     line = " ".join("'" + each.replace("'", "'\\''") + "'" for each in texts)
     assert [each.text for each in words(line)] == texts

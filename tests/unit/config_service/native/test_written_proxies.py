@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from config_service.native.schema import schema
 from tests.unit.config_service.native.documents import validator
 from tests.unit.config_service.native.test_written import again, by_key, written
-from vipbus.contracts import ConfigDocument, Entity, Proxy, pool_token
+from vipbus.contracts import Entity, Proxy, pool_token
 
 LINES: Final = (
     'acl a path -m beg /a\nhttp-request deny if a { src 10.0.0.1 } # it\'s "so" \\#1\n',
@@ -102,7 +102,7 @@ def made(chance: Random, router: str = "r1") -> tuple[Entity, ...]:
             real = {"kind": "real-server", "virtual_server": pool_token(name), "address": address, "port": 80}
             its = [{**each, "address": address} for each in checks[: chance.randint(0, 2)]]
             found.append({**real, "weight": chance.choice([1, 5]), "checks": its})
-    return tuple(msgspec.convert({**each, **whose}, ConfigDocument) for each in found)  # type: ignore[misc]
+    return tuple(msgspec.convert({**each, **whose}, Entity) for each in found)  # type: ignore[misc]
 
 
 VALID = validator(schema())
