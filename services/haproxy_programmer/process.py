@@ -167,6 +167,7 @@ class Process:
         Raises:
             NotStartedError: the process ended.
             SilentError: it does not come.
+            UnreadableError: one is there, and what it answers is not understood.
         """
         deadline = time.monotonic() + _ANSWERS_WITHIN
         while True:
@@ -174,13 +175,13 @@ class Process:
                 found = await look(self._place.socket)
                 if found.generation == digest:
                     return found
-                silent = SilentError("the worker of before still answers")
+                wrong: SilentError | UnreadableError = SilentError("the worker of before still answers")
             except (SilentError, UnreadableError) as error:
-                silent = SilentError(str(error))
+                wrong = error
             if self.pid is None:
                 raise NotStartedError(self.last_words())
             if time.monotonic() > deadline:
-                raise silent
+                raise wrong
             await asyncio.sleep(_LOOK)
 
     def signal(self, number: signal.Signals) -> None:

@@ -133,7 +133,10 @@ class Programmer:
                 self._told.silent(str(error), time.monotonic())
         except (SilentError, UnreadableError) as error:
             self._problem("haproxy", f"{error}; its log is {self._place.log}")
-            self._told.silent(str(error), time.monotonic())
+            if isinstance(error, SilentError):
+                self._told.silent(str(error), time.monotonic())
+            else:
+                self._told.heard(time.monotonic())  # an answer all the same: unknown is never down
             self._tell(site, None)
             return
         self._readiness.done("the first write")
@@ -232,7 +235,7 @@ class Programmer:
                 await self.before_reload()
             await self._process.reload()
             found = await self._process.answers(digest)
-        except (NotStartedError, NotReloadedError, SilentError) as error:
+        except (NotStartedError, NotReloadedError, SilentError, UnreadableError) as error:
             metrics.RELOADS.add(1, result="failed")
             self._problem("reload", f"HAProxy did not reload, what ran goes on: {error}")
             return there

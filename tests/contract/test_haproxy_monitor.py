@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from datetime import UTC, datetime
 
 import msgspec
@@ -146,3 +147,38 @@ def test_a_router_without_proxies_says_nothing_of_haproxy(nats_server: NatsServe
     assert said(nats_server) == old
     publish_config(nats_server.url, [member(1)], ROUTER)
     eventually(lambda: said(nats_server) is None, "it is gone", within=20)
+
+
+_BABBLES = """\
+#!{python}
+import re, socket, sys
+if "-c" in sys.argv:
+    sys.exit(0)
+text = open(sys.argv[sys.argv.index("-f") + 1]).read()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(re.search(r"stats socket (\\S+)", text)[1])
+listener.listen()
+while True:
+    connection, _ = listener.accept()
+    connection.recv(65536)
+    connection.sendall(b"\\xff\\0what?\\n")
+    connection.close()
+"""
+
+
+def test_an_answer_that_nobody_understands_is_an_answer(
+    programmer: Programmer, nats_server: NatsServer
+) -> None:
+    programmer.kill()
+    babbles = programmer.directory / "babbles"
+    babbles.write_text(_BABBLES.format(python=sys.executable))
+    babbles.chmod(0o755)
+    programmer.start("--haproxy", str(babbles))
+    publish_config(nats_server.url, [proxy(programmer.port), pool(), member(1)], ROUTER)
+    eventually(lambda: said(nats_server) is not None, "it is said", within=40)
+    try:
+        found = said(nats_server)
+        assert found is not None
+        assert found.answers
+    finally:
+        os.kill(programmer.master(), signal.SIGKILL)
