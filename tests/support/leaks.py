@@ -33,8 +33,11 @@ WITHIN: Final = 800.0
 _CLOSED_WITHIN: Final = 20.0
 _STILL: Final = 0.5
 """Seconds in which nothing changes when all is over."""
-MOST_GROWN: Final = 6 << 20
-"""Octets of memory: what ten thousand rounds leave when each leaves 630."""
+MOST_GROWN: Final = 4 << 20
+"""Octets of memory that the second half of the rounds may take: of ten thousand 840 each. The first fills
+what the allocators then use again, several megabytes after a hundred attempts at once."""
+_FEW: Final = 2000
+"""Of Python's objects that come and stay for reasons of their own."""
 _MOST_TOLD: Final = 5
 
 
@@ -56,6 +59,8 @@ class Held(msgspec.Struct, frozen=True):
     tasks: int
     threads: int
     processes: int
+    blocks: int
+    """Of Python's allocator: about one an object."""
     resident: int
     """Octets."""
 
@@ -71,6 +76,7 @@ class Found(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     """``ok``, the cause of a failure, or ``here`` and what is wrong on this host."""
     before: Held
+    halfway: Held
     after: Held
     seconds: float
     processor: float
@@ -79,14 +85,15 @@ class Found(msgspec.Struct, frozen=True):
     """Of Python: what was closed by the collector alone, and exceptions that nobody took."""
 
     def __str__(self) -> str:
-        total, before, after = sum(self.outcomes.values()), self.before, self.after
+        held = (self.before, self.halfway, self.after)
+        total, good = sum(self.outcomes.values()), self.outcomes.get("ok", 0)
         names = ("descriptors", "watched", "tasks", "threads", "processes")
-        counted = zip(names, before.counted, after.counted, strict=True)
+        counted = zip(names, self.before.counted, self.after.counted, strict=True)
         return (
-            f"{total} rounds, {self.outcomes.get('ok', 0)} good, in {self.seconds:.1f} s "
-            f"({self.processor:.1f} s of a processor): "
+            f"{total} rounds, {good} good, in {self.seconds:.1f} s ({self.processor:.1f} s of a processor): "
             + ", ".join(f"{name} {one} -> {other}" for name, one, other in counted)
-            + f", resident {before.resident / 1e6:.1f} -> {after.resident / 1e6:.1f} MB"
+            + f", objects {' -> '.join(str(each.blocks) for each in held)}"
+            + f", resident {' -> '.join(f'{each.resident / 1e6:.1f}' for each in held)} MB"
         )
 
 
@@ -112,7 +119,8 @@ def leave_nothing(
     assert all(
         after <= before for before, after in zip(found.before.counted, found.after.counted, strict=True)
     ), found
-    assert found.after.resident - found.before.resident < MOST_GROWN, found
+    assert found.after.resident - found.halfway.resident < MOST_GROWN, found
+    assert found.after.blocks - found.halfway.blocks < max(rounds / 4, _FEW), found
     return Counter(found.outcomes)
 
 
@@ -131,12 +139,16 @@ class _Rounds:
         self._outcomes.clear()
         before = await _at_rest(None)
         began, used = time.monotonic(), _processor()
-        await self._several(asked.rounds)
+        await self._several(asked.rounds // 2)
+        halfway = await _at_rest(before)
+        await self._several(asked.rounds - asked.rounds // 2)
         seconds, processor = time.monotonic() - began, _processor() - used
         after = await _at_rest(before)
         if (programs := sys.modules.get("health_prober.programs")) is not None:
             programs.let_go(loop)
-        return Found(dict(self._outcomes), before, after, seconds, processor, tuple(self._complaints))
+        return Found(
+            dict(self._outcomes), before, halfway, after, seconds, processor, tuple(self._complaints)
+        )
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         def complain(what: object) -> None:
@@ -193,6 +205,7 @@ def _held() -> Held:
         # asyncio's own, of which there are never more than its pool has room for, come when they are needed
         threads=sum(not each.name.startswith("asyncio_") for each in threading.enumerate()),
         processes=len(family),
+        blocks=sys.getallocatedblocks(),
         resident=os.sysconf("SC_PAGE_SIZE")
         * sum(int(_read(pid, "statm", "0 0").split()[1]) for pid in family),
     )
