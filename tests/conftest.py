@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.nats import NatsServer
 
@@ -30,6 +31,11 @@ def rounds(request: pytest.FixtureRequest) -> int:
     number: int = request.config.getoption("--rounds")
     assert number % 20 == 0, "--rounds: a multiple of 20, so that each check has as many as the others"
     return number
+
+
+# how long an example takes is the machine's matter
+settings.register_profile("vipbus", deadline=None)
+settings.load_profile("vipbus")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
