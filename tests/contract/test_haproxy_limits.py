@@ -127,7 +127,7 @@ class Forged:
     """A proxy that no contract has seen."""
 
     id = "web"
-    monitor = None
+    monitor_drain = False
 
     def __init__(self, line: str) -> None:
         self.deny = (line,)

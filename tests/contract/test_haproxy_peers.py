@@ -82,7 +82,7 @@ def test_the_other_router_knows_too_whatever_its_slots(servers: list[Echo]) -> N
 
     def router(name: str, port: int, order: int) -> Haproxy:
         told = ProxyPeers(router=name, peers=peers)
-        return Haproxy([proxy(port)], pools, {"pool-web": members[::order]}, told)
+        return Haproxy([proxy(port)], pools, {"pool-web": members[::order]}, peers=told)
 
     with router("lb-a", first, 1) as a:
         with router("lb-b", second, -1) as b:

@@ -90,7 +90,7 @@ def written(made: Site, directory: Path) -> Path:
     """Write what haproxy-programmer would."""
     place = Place(directory=directory, connections=500)
     Listing(place).write(made)
-    place.state.write_text(state_file(made))
+    place.state.write_text(state_file(made, {}))
     place.config.write_text(render(made, place))
     return place.config
 
