@@ -19,18 +19,17 @@ from config_service.native.values import duration
 from config_service.native.walk import fields_of, parts_of
 from config_service.problems import RefusedError
 from vipbus.contracts import (
-    CookiePersistence,
     Damping,
     DnsCheck,
     Fifo,
     GrpcCheck,
+    HaproxyCheck,
     HttpCheck,
     HttpRequest,
     Program,
     ProxyBind,
     ProxyPool,
     SlowStart,
-    SourcePersistence,
     StaticAddress,
     StatusRange,
     SyncDaemon,
@@ -43,6 +42,7 @@ from vipbus.contracts import (
     VirtualServer,
 )
 from vipbus.contracts.limits import Seconds
+from vipbus.contracts.proxy_persistence import Persistence
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60))
@@ -225,7 +225,7 @@ def _bind(value: ProxyBind) -> Any:
     return {"address": text, **rest} if rest else text
 
 
-def _persistence(value: CookiePersistence | SourcePersistence | None) -> Any:
+def _kind_first(value: Persistence | HaproxyCheck | None) -> Any:
     return value and {"kind": value.__struct_config__.tag, **written(value)}
 
 
@@ -249,7 +249,8 @@ _BY_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
 }
 _BY_FIELD: Final[Mapping[tuple[type, str], Callable[[Any], Any]]] = {
     (VirtualServer, "hold_below"): _percent,
-    (ProxyPool, "persistence"): _persistence,
+    (ProxyPool, "persistence"): _kind_first,
+    (ProxyPool, "haproxy_check"): _kind_first,
     (VirtualAddress, "scope"): _scope,
     (VirtualRoute, "scope"): _scope,
     (VirtualRoute, "metrics"): _metrics,

@@ -68,6 +68,14 @@ BACK: Final[dict[str, list[Any]]] = {
     "slots": [64],
     "compression": [{}],
     "cache": [{"max_age": 1}],
+    "haproxy_check": [
+        {"kind": "tcp", "interval": 0.5, "fall": 1, "port": 81},
+        {"kind": "http", "path": "/h", "host": "a.example", "status": [{"first": 200, "last": 404}]},
+    ],
+    "agent_check": [
+        {"port": 9},
+        {"port": 9, "address": "10.0.0.9", "interval": 60, "send": 'it\'s \\ "${X}"'},
+    ],
     "snippet": [*LINES],
 }
 BINDS: Final = [
@@ -92,6 +100,8 @@ def made(chance: Random, router: str = "r1") -> tuple[Entity, ...]:
         found.append({"kind": "proxy-settings", **said})
     for name in "abc":
         back = some(chance, BACK) if name != "c" else {}
+        if "max_connections" in back and chance.random() < 0.5:
+            back["max_queue"] = 3
         found.append({"kind": "proxy-pool", "name": name, **back})
         checks = [
             {"kind": "tcp", "address": "10.0.0.1", "port": 80, "interval": 2.0},
@@ -100,7 +110,8 @@ def made(chance: Random, router: str = "r1") -> tuple[Entity, ...]:
         for number in range(1, chance.randint(1, 4)):
             address = f"10.0.0.{number}"
             real = {"kind": "real-server", "virtual_server": pool_token(name), "address": address, "port": 80}
-            its = [{**each, "address": address} for each in checks[: chance.randint(0, 2)]]
+            own = "haproxy_check" in back or "agent_check" in back
+            its = [{**each, "address": address} for each in checks[: 0 if own else chance.randint(0, 2)]]
             found.append({**real, "weight": chance.choice([1, 5]), "checks": its})
     return tuple(msgspec.convert({**each, **whose}, Entity) for each in found)  # type: ignore[misc]
 
