@@ -33,12 +33,17 @@ def directory() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+GONE = "hiding headers or body at the end of the version string is unsupported"
+"""What 2.6 takes and 3.4 refuses: it is converted all the same."""
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_haproxy_takes_a_file_and_what_it_becomes(path: Path, directory: Path) -> None:
     text = prepared(path.read_text(), directory)
     original = directory / "original.cfg"
     original.write_text(text)
-    assert refusal(original) == ""
+    said = refusal(original)
+    assert not said or GONE in said
     made = convert(text, str(original))
     assert refusal(written(site(made.entities), directory)) == ""
 
