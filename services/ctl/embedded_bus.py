@@ -16,7 +16,7 @@ from vipbus.runtime.files import write_atomically
 ADDRESS_FILE = "bus.json"
 """What `vipbus.bus.address.find` reads; that package imports nats, which a supervisor has no use for."""
 LOG_FILE = "nats-server.log"
-_MEMORY = "40MiB"
+_MEMORY = "64MiB"
 """Go collects harder above this; the server keeps running beyond it."""
 _PREFIX = re.compile(r"^\[\d+\] [\d/]+ [\d:.]+ \[(\w+)\] ")
 
