@@ -113,7 +113,7 @@ def leave_nothing(
     done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, check=True, timeout=WITHIN)
     found = msgspec.json.decode(done.stdout, type=Found)
     print(found)
-    assert found.complaints == ()
+    assert not found.complaints, found.complaints
     assert sum(found.outcomes.values()) == rounds
     assert blames_host or not [each for each in found.outcomes if each.startswith("here ")], found.outcomes
     assert all(
