@@ -170,7 +170,7 @@ class Site:
 
     async def open(self) -> None:
         self.bus.start()
-        await self.bus.usable(10)
+        await self.bus.usable(30)
         self.members = self.bus.follow(MEMBER)
         self.opinions = self.bus.follow(OPINION)
         self.health = self.bus.follow(HEALTH, on_key=self._note)

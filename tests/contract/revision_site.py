@@ -104,7 +104,7 @@ def play(server: NatsServer, directory: Path, story: Story) -> None:
         one = Site(server, directory)
         one.bus.start()
         try:
-            await one.bus.usable(10)
+            await one.bus.usable(30)
             one.all = one.bus.follow(CONFIG)
             await eventually_async(lambda: one.all.live, "the bucket is followed")
             await story(one)

@@ -273,7 +273,7 @@ def test_a_bus_that_takes_no_writes_is_told_of(nats_server: NatsServer, tmp_path
         life = connect("health-prober", settings, Readiness("health-prober", "router-a"))
         bus = life.bus
         bus.start()
-        await bus.usable(10)
+        await bus.usable(30)
         js = bus.client().jetstream()
 
         async def write() -> None:

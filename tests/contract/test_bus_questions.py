@@ -44,7 +44,7 @@ def test_the_server_gives_a_sign_of_life_or_none(nats_server: NatsServer) -> Non
             await eventually_async(lambda: not bus.connected, "the loss is noticed")
             assert not await bus.answers(0.5)
             nats_server.start()
-            await bus.usable(15)
+            await bus.usable(30)
             assert await bus.answers(5)
 
     run(story)
@@ -102,7 +102,7 @@ def test_a_follow_that_has_ended_hears_no_more_and_disturbs_no_other(nats_server
             nats_server.kill()
             await eventually_async(lambda: not bus.connected, "the loss is noticed")
             nats_server.start()
-            await bus.usable(15)
+            await bus.usable(30)
             await eventually_async(lambda: other.live, "the other is followed again")
             assert (changes, ended.live, dict(ended.entries)) == (before, False, {})
 

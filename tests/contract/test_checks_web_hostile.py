@@ -42,7 +42,7 @@ from vipbus.contracts import Check, GrpcCheck, HttpCheck, HttpRequest, Tls, TlsC
 
 HERE = "127.0.0.1"
 TIMEOUT = 0.5
-SLACK = 2.0
+SLACK = 5.0
 """Seconds for a machine that is busy with other things."""
 MOST_MEMORY = 32 << 20
 """Octets that an attempt may take at most: chunks of one octet make much of the 1 MiB that is kept."""

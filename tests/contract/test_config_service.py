@@ -204,7 +204,7 @@ def service(nats_server: NatsServer, tmp_path: Path) -> Iterator[Callable[[Story
             one = Service(nats_server, tmp_path)
             made.append(one)
             one.bus.start()
-            await one.bus.usable(10)
+            await one.bus.usable(30)
             one.all = one.bus.follow(CONFIG)
             await eventually_async(lambda: one.all.live, "the bucket is followed")
             await story(one)

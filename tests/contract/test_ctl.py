@@ -383,11 +383,11 @@ def test_a_restarted_service_says_so_once(nats_server: NatsServer, tmp_path: Pat
         for said_nothing in ({}, {"VIPBUS_RESTARTED": ""}, {"VIPBUS_RESTARTED": "often"}):
             announce_restart(life, said_nothing)
         life.bus.start()
-        await life.bus.usable(10)
+        await life.bus.usable(30)
         nats_server.kill()
         nats_server.start()
         await eventually_async(lambda: not life.bus.connected, "the loss is noticed")
-        await life.bus.usable(15)
+        await life.bus.usable(30)
         async with connected(nats_server) as bus:
             await eventually_async_lines(bus, 1)
             found = [record async for record in records(bus, "vipbus.event.>", follow=False)]

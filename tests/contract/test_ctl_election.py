@@ -33,7 +33,7 @@ def settled(server: NatsServer, *routers: Router) -> None:
         follow = bus.follow(ROLE)
         bus.start()
         try:
-            await bus.usable(10)
+            await bus.usable(30)
             answering = {each.router for each in await conditions(bus, "vrrp-agent")}
             wanted = {
                 (router.name, name, state.role) for router in routers for name, state in router.states.items()
@@ -262,7 +262,7 @@ def test_what_is_asked_of_an_agent_is_answered_whatever_it_is(
     async def story() -> None:
         bus = Bus(BusAddress(url=nats_server.url), source="test")
         bus.start()
-        await bus.usable(10)
+        await bus.usable(30)
         for verb in ("handover", "take", "show"):
             for body in (b"{", b"\xff", b"[]", b'{"instance":1}', b"[" * 100_000):
                 with pytest.raises(RefusedError):

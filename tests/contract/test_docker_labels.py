@@ -38,7 +38,7 @@ virtual_server 10.211.9.100 80 {
 }
 """
 LABELS = {"vipbus.virtual-server": "10.211.9.100:80", "vipbus.port": "8080"}
-TAKES = 5.0
+TAKES = 20.0
 """Seconds that ought to be enough for what takes tens of milliseconds."""
 
 
@@ -129,7 +129,7 @@ def tell(nats_server: NatsServer, empty: DockerEngine, tmp_path: Path) -> Tell:
         bus.start()
         one = Service(bus, nats_server, empty.url, tmp_path)
         try:
-            await bus.usable(10.0)
+            await bus.usable(30)
             one.start()
             await story(one)
         finally:
@@ -164,7 +164,7 @@ def test_the_life_of_a_container(tell: Tell, empty: DockerEngine) -> None:
         # it takes three seconds to stop, and is out of the set as soon as it is told
         began = time.monotonic()
         stopping = asyncio.create_task(asyncio.to_thread(second.stop, timeout=30))
-        await one.has(web_1=1, within=2)
+        await one.has(web_1=1)
         assert not stopping.done()
         print(f"out {time.monotonic() - began:.3f} s after the stop began")
         await stopping

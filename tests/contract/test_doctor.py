@@ -75,7 +75,7 @@ def test_a_real_bus_is_measured(nats_server: NatsServer) -> None:
         connection = Bus(BusAddress(url=nats_server.url), source="test")
         connection.start()
         try:
-            await connection.usable(10)
+            await connection.usable(30)
             return await look(connection, nats_server.url)
         finally:
             await connection.close()

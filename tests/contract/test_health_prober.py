@@ -177,7 +177,7 @@ def on_stage(server: NatsServer, state: Path, story: Callable[[Stage], Awaitable
 async def stage(server: NatsServer, state: Path, size: int) -> AsyncIterator[Stage]:
     bus = Bus(BusAddress(url=server.url), source="test")
     bus.start()
-    await bus.usable(10)
+    await bus.usable(30)
     made = Stage(server, state, bus, Pool(size))
     try:
         await publish_config_on(bus, made.pool.servers(), "r1")

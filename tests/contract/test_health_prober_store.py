@@ -194,7 +194,7 @@ def test_the_real_store(story: Story, nats_server: NatsServer) -> None:
         for bus in buses:
             bus.start()
         for bus in buses:
-            await bus.usable(10)
+            await bus.usable(30)
         try:
             await story(*(Line(bus) for bus in buses))
         finally:
@@ -212,7 +212,7 @@ def test_the_simulated_store(story: Story) -> None:
         for bus in buses:
             bus.heal()
         for bus in buses:
-            await bus.usable(10)
+            await bus.usable(30)
         await story(*(Line(cast("Bus", bus)) for bus in buses))
 
     simulated(play)
@@ -226,7 +226,7 @@ def test_a_simulated_line_that_is_cut_behaves_as_a_real_one() -> None:
         bus, other = (SimulatedBus(store, name, random.Random(name)) for name in "ab")
         for each in (bus, other):
             each.heal()
-            await each.usable(10)
+            await each.usable(30)
         line, observer = Line(cast("Bus", bus)), Line(cast("Bus", other))
         follow = bus.follow(HEALTH)
         await eventually_async(lambda: follow.live, "it is open")

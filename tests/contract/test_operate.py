@@ -146,7 +146,7 @@ def site(nats_server: NatsServer, tmp_path: Path) -> Iterator[Run]:
             one = Site(nats_server, tmp_path)
             made.append(one)
             one.bus.start()
-            await one.bus.usable(10)
+            await one.bus.usable(30)
             one.tables = StateWriter(one.bus, TABLE)
             await story(one)
             await one.tables.close()
@@ -174,7 +174,7 @@ def test_one_word_holds_for_every_router_and_over_every_restart(site: Run) -> No
             one.kill(router)
         one.server.kill()
         one.server.start()
-        await one.bus.usable(15)
+        await one.bus.usable(30)
         one.start("r2", 80, 443)
         await one.served()
         assert (await one.ask(why="new disk")).accepted

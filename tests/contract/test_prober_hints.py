@@ -95,7 +95,7 @@ def play(nats_server: NatsServer, tmp_path: Path) -> Callable[[Callable[[Stage],
     async def whole(story: Callable[[Stage], Awaitable[None]]) -> None:
         bus = Bus(BusAddress(url=nats_server.url), source="test")
         bus.start()
-        await bus.usable(10)
+        await bus.usable(30)
         stage = Stage(nats_server, bus, tmp_path)
         try:
             await publish_config_on(bus, [stage.real], "r1")

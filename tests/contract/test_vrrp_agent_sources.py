@@ -84,7 +84,7 @@ def run(server: NatsServer, test: Callable[[Bus], Awaitable[None]]) -> None:
         bus = Bus(BusAddress(url=server.url), source="test")
         bus.start()
         try:
-            await bus.usable(10)
+            await bus.usable(30)
             await test(bus)
         finally:
             await bus.close()
@@ -305,7 +305,7 @@ def test_a_bus_that_restarts_makes_no_service_silent(
             nats_server.kill()
             await eventually_async(lambda: not bus.connected, "the loss is noticed")
             nats_server.start()
-            await bus.usable(15)
+            await bus.usable(30)
             before = asked
             await eventually_async(lambda before=before: asked > before + 3, "it is asked again", within=20)  # type: ignore[misc]  # bound
         assert agent.seen(PROGRAMMER) == [(True, "ready")]

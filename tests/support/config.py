@@ -36,7 +36,7 @@ async def publish_config_on(
 ) -> int:
     """As `publish_config`, over a connection that is there; with the head the revision is an event."""
     follow = bus.follow(CONFIG, f"{name_token(router)}.>")
-    await bus.usable(10)
+    await bus.usable(30)
     while not follow.live:  # noqa: ASYNC110  # the caller has a time limit
         await asyncio.sleep(0.01)
     before = dict(follow.entries)

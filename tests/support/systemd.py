@@ -75,7 +75,12 @@ class Machine:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._is_up, "systemd answers", within=30)
+        try:
+            eventually(self._is_up, "systemd answers", within=60)
+        except BaseException:
+            self._outside.kill()  # and what it has made goes with it
+            self._outside.wait()
+            raise
 
     def _is_up(self) -> bool:
         assert self._outside.poll() is None, self.log

@@ -67,7 +67,7 @@ class Terminal:
         self.screen.resize(rows, columns)
         self._child.setwinsize(rows, columns)
 
-    def until(self, condition: Callable[[str], object], what: str, *, within: float = 10.0) -> str:
+    def until(self, condition: Callable[[str], object], what: str, *, within: float = 30.0) -> str:
         """Wait until what is seen is so; return it."""
         end = time.monotonic() + within
         while not condition(self.text):

@@ -231,7 +231,7 @@ class Router:
             bus = Bus(BusAddress(url=self.bus_url), source="test")
             bus.start()
             try:
-                await bus.usable(10)
+                await bus.usable(30)
                 return await work(bus)
             finally:
                 await bus.close()

@@ -137,7 +137,7 @@ class World:
 
     async def start(self) -> None:
         self.bus.start()
-        await self.bus.usable(10)
+        await self.bus.usable(30)
         self._writers = {
             bucket.name: StateWriter(self.bus, bucket) for bucket in (CONFIG, HEALTH, OPERATOR, ROLE)
         }
