@@ -31,8 +31,8 @@ from vipbus.contracts import Check
 WITHIN: Final = 800.0
 """Seconds for all rounds: a bound of what hangs, many times what a busy machine takes."""
 _CLOSED_WITHIN: Final = 20.0
-_STILL: Final = 0.5
-"""Seconds in which nothing changes when all is over."""
+_STILL: Final = 1.5
+"""Seconds in which nothing changes when all is over: longer than a program has to end itself."""
 MOST_GROWN: Final = 4 << 20
 """Octets of memory that the second half of the rounds may take: of ten thousand 840 each. The first fills
 what the allocators then use again, several megabytes after a hundred attempts at once."""
