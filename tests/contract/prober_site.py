@@ -237,7 +237,9 @@ def on_site(directory: Path, targets: Sequence[Target], story: Callable[[Site], 
         with namespace.entered():  # sockets and processes from here stand in it
             asyncio.run(asyncio.wait_for(play(), 120))
     finally:
-        namespace.close()
+        # the replicas' too, which a story that ran out of time may not have closed
+        for each in sorted(Path("/run/netns").glob(f"{namespace.name}*")):
+            Namespace(each.name).close()
 
 
 @asynccontextmanager
