@@ -40,8 +40,8 @@ processes of their own. `file and reload`: what a script does with a template an
 anything between: write the whole file, `haproxy -c`, signal the master. One after the other, alone on the
 machine. Obeyed: from the event, or the script's start, to the first answer that shows it, each request on a
 new connection. Reload: a part of the structure changes, until the new worker answers. Batches: from the
-revision's head, or the first of the verdicts, to the last command that HAProxy acknowledged; for the file, to
-the new worker's answer. The ratio is vipbus over that row.
+revision's head, the first of the verdicts, or the moment at which the bus had the last, to the last command
+that HAProxy acknowledged; for the file, to the new worker's answer. The ratio is vipbus over that row.
 """
 
 
@@ -129,11 +129,15 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
         ours.check()
     for count in BATCHES:
         spans = []
+        after = []
         for _ in range(rounds):
             await asyncio.sleep(_CALM)
-            began = await ours.flip(count)
-            spans.append((ours.taken(began, count) - began) * 1e-9)
+            began, ended = await ours.flip(count)
+            taken = ours.taken(began, count)
+            spans.append((taken - began) * 1e-9)
+            after.append(max(0, taken - ended) * 1e-9)
         rows.append(Row(f"{count:,} verdicts", "vipbus", tuple(spans)))
+        rows.append(Row(f"{count:,} verdicts, from the last", "vipbus", tuple(after)))
         ours.check()
     return rows
 

@@ -56,13 +56,16 @@ class Ours:
         await self._write(said)
         return began
 
-    async def flip(self, count: int) -> int:
-        """Turn the verdicts of so many members of the large pool; give when the first was written."""
+    async def flip(self, count: int) -> tuple[int, int]:
+        """Turn the verdicts of so many members of the large pool.
+
+        Give when the first was written, and when the bus had the last (ns of the monotonic clock).
+        """
         self._down ^= set(range(count))
         began = time.monotonic_ns()
         members = self._many()
         await self._write(self._verdict(members[number], number not in self._down) for number in range(count))
-        return began
+        return began, time.monotonic_ns()
 
     def taken(self, since: int, count: int) -> int:
         """Wait until so many commands were acknowledged since; give when the last was."""
