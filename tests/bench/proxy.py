@@ -31,7 +31,7 @@ BATCHES = (1, 10, 100, MANY)
 _CALM = 0.05
 """Seconds before an event: what came of the one before is read back and said by then."""
 _PAUSE = 0.25
-"""Seconds between two reloads, more than haproxy-programmer lets pass."""
+"""Seconds between two reloads: more than haproxy-programmer lets pass, and a master is over the last one."""
 _INTRODUCTION = """\
 ## Proxies
 A HAProxy with a pool of two members that answer and one of {many:,}. `vipbus`: haproxy-programmer, told on
@@ -69,14 +69,17 @@ def plain_rows(shape: Shape, rounds: int) -> list[Row]:
             for _ in range(rounds):
                 plain.shape.up[0] = not up
                 plain.new_worker(plain.change())
+                time.sleep(_PAUSE)
                 plain.shape.up[0] = up
                 began = time.monotonic_ns()
                 plain.change()
                 spans.append((obeyed(plain.shape) - began) * 1e-9)
+                time.sleep(_PAUSE)
             rows.append(Row(what, program, tuple(spans)))
         spans = []
         for number in range(rounds):
             plain.shape.retries = 4 + number
+            time.sleep(_PAUSE)
             began = time.monotonic_ns()
             spans.append((plain.new_worker(plain.change()) - began) * 1e-9)
         rows.append(Row("reload", program, tuple(spans)))
@@ -84,6 +87,7 @@ def plain_rows(shape: Shape, rounds: int) -> list[Row]:
             spans = []
             for number in range(rounds):
                 plain.shape.weights[:count] = [2 + number % 100] * count
+                time.sleep(_PAUSE)
                 began = time.monotonic_ns()
                 spans.append((plain.new_worker(plain.change()) - began) * 1e-9)
             rows.append(Row(f"{count:,} members", program, tuple(spans)))
