@@ -26,12 +26,16 @@ name = pathlib.Path(__file__).parent.name.replace("_", "-")
 def say(*words):
     with open(here / "journal", "a") as journal:
         print(name, os.getpid(), *words, file=journal)
-if sys.argv[1:2] == ["check"]:
-    text = pathlib.Path(sys.argv[2]).read_text()
-    if "bad" in text:
-        sys.exit(print(f"{sys.argv[2]}:1: bad is no keyword; remove it", file=sys.stderr) or 2)
-    print(sys.argv[sys.argv.index("--router") + 1] if "--router" in sys.argv else "router-a")
-    sys.exit(0)
+told = sys.argv[1:]
+if "--announce" in told:  # config-service reads the file before all else
+    file = told[told.index("--file") + 1]
+    if "bad" in pathlib.Path(file).read_text():
+        sys.exit(print(f"{file}:1: bad is no keyword; remove it", file=sys.stderr) or 2)
+    if "--router" not in told:
+        told += ["--router", "router-a"]
+    announce = int(told[told.index("--announce") + 1])
+    os.write(announce, told[told.index("--router") + 1].encode())
+    os.close(announce)
 status = open("/proc/self/status").read().split()
 ends = (here / (name + ".ends")).exists() and (here / (name + ".ends")).read_text()
 def stop(*_):
@@ -44,7 +48,7 @@ def reload(*_):
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGHUP, reload)
 caps = status[status.index("CapEff:") + 1]
-say("started", caps, os.environ.get("VIPBUS_RESTARTED", "-").replace(" ", "_"), *sys.argv[1:])
+say("started", caps, os.environ.get("VIPBUS_RESTARTED", "-").replace(" ", "_"), *told)
 if ends:
     sys.exit(int(ends))
 if (here / (name + ".orphans")).exists() and os.fork() == 0:

@@ -35,6 +35,7 @@ from vipbus.contracts import (
     NotifyFailed,
     ObjectRestored,
     OperatorState,
+    Pool,
     PoolHeld,
     PoolReleased,
     Program,
@@ -195,7 +196,11 @@ STATES = [
         "router-a revision 3 of /etc/keepalived/keepalived.conf is whole, 4 entities",
     ),
     ("config", instance("router-a"), "router-a VI_1 on eth0, VRID 51, priority 150: 10.9.0.1"),
-    ("config", virtual_server("router-a"), "router-a virtual server 10.9.0.1:80 TCP, wrr, DR"),
+    (
+        "config",
+        Pool(router="router-a", pool="10-9-0-1_80_tcp", virtual_server=virtual_server("router-a")),
+        "router-a virtual server 10.9.0.1:80 TCP, wrr, DR: no real servers",
+    ),
     (
         "config",
         SyncGroup(router="router-a", name="VG_1", members=("VI_1", "VI_2")),
@@ -236,8 +241,13 @@ STATES = [
     ),
     (
         "config",
-        real_server("router-a", "10.9.0.21"),
-        "router-a real server 10.9.0.21:80 of 10.9.0.1:80 TCP, weight 1, 1 check",
+        Pool(
+            router="router-a",
+            pool="10-9-0-1_80_tcp",
+            part=1,
+            real_servers=(real_server("router-a", "10.9.0.21"), real_server("router-a", "10.9.0.22")),
+        ),
+        "router-a more of 10.9.0.1:80 TCP: 10.9.0.21:80 weight 1, 10.9.0.22:80 weight 1",
     ),
     (
         "config",
