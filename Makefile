@@ -128,7 +128,7 @@ test-compose: packages $(VENV)/.installed ## docker compose up, for real; needs 
 
 .PHONY: test-pythons
 test-pythons: packages ## Unit and contract tests on the other Pythons that are here
-# tables of packets, kernel objects and peers say nothing about Python: once is enough
+# tables of packets, kernel objects, peers and HAProxy say nothing about Python: once is enough
 	@for version in 3.12 3.13; do \
 	    python=$$(tests/support/find-python $$version) || { echo "skipped: no Python $$version here"; continue; }; \
 	    $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv-$$version test-unit test-contract \
@@ -136,7 +136,8 @@ test-pythons: packages ## Unit and contract tests on the other Pythons that are 
 	done
 
 ABOUT_PEERS := vrrp_interoperation.py vrrp_wire*.py vrrp_kernel*.py vrrp_agent_keepalived.py ipvs*.py \
-               checks_net*.py checks_tcp.py checks_web_leaks.py config_against_keepalived.py health_prober_scale.py
+               checks_net*.py checks_tcp.py checks_web_leaks.py *_against_keepalived.py health_prober_scale.py \
+               haproxy_*.py proxy_*.py
 
 .PHONY: packages
 packages:

@@ -12,7 +12,7 @@ import msgspec
 
 from haproxy_programmer.desired import checked_at
 from vipbus.bus import Bus, Entry
-from vipbus.contracts import CONFIG, HEALTH, OPERATOR, OperatorState, Verdict, name_token
+from vipbus.contracts import CONFIG, HEALTH, OPERATOR, OperatorState, Verdict, name_token, token_in_words
 from vipbus.runtime.operators import Operators
 from vipbus.runtime.revision import Revision, Revisions
 from vipbus.telemetry.trace import TraceContext
@@ -99,7 +99,7 @@ class Inputs:
                 now.weight_added,
             ):
                 yield Change(
-                    text=f"{now.real_server} is {now.verdict}: {now.cause}",
+                    text=f"{_named(now.real_server)} is {now.verdict}: {now.cause}",
                     pool=now.virtual_server,
                     trace=entry.trace,
                 )
@@ -108,5 +108,9 @@ class Inputs:
         for change in self._operators.changes():
             said = change.said
             yield Change(
-                text=f"{said.real_server} {change.what}", pool=said.virtual_server, trace=change.trace
+                text=f"{_named(said.real_server)} {change.what}", pool=said.virtual_server, trace=change.trace
             )
+
+
+def _named(token: str) -> str:
+    return token_in_words(token) or token

@@ -18,7 +18,16 @@ from config_service.keepalived.servers import compile_servers
 from config_service.keepalived.virtual_groups import by_name
 from config_service.keepalived.vrrp import compile_vrrp, references
 from config_service.problems import Problem, Report
-from vipbus.contracts import Entity, RealServer, SyncGroup, VirtualServer, VrrpInstance, VrrpScript
+from vipbus.contracts import (
+    Entity,
+    Proxy,
+    ProxyPool,
+    RealServer,
+    SyncGroup,
+    VirtualServer,
+    VrrpInstance,
+    VrrpScript,
+)
 
 
 def _nowhere(_entity: Entity, fields: Fields) -> Place:
@@ -50,17 +59,19 @@ class Configuration(msgspec.Struct, frozen=True):
     def summary(self) -> str:
         """Count what is in it: ``1 instance, 2 virtual servers, 6 real servers``."""
         counts = [
-            (sum(isinstance(entity, kind) for entity in self.entities), noun, always)
-            for kind, noun, always in (
-                (VrrpInstance, "instance", True),
-                (SyncGroup, "sync group", False),
-                (VrrpScript, "script", False),
-                (VirtualServer, "virtual server", True),
-                (RealServer, "real server", True),
+            (sum(isinstance(entity, kind) for entity in self.entities), one, many, always)
+            for kind, one, many, always in (
+                (VrrpInstance, "instance", "instances", True),
+                (SyncGroup, "sync group", "sync groups", False),
+                (VrrpScript, "script", "scripts", False),
+                (VirtualServer, "virtual server", "virtual servers", True),
+                (Proxy, "proxy", "proxies", False),
+                (ProxyPool, "pool", "pools", False),
+                (RealServer, "real server", "real servers", True),
             )
         ]
         return ", ".join(
-            f"{count} {noun}{'' if count == 1 else 's'}" for count, noun, always in counts if count or always
+            f"{count} {one if count == 1 else many}" for count, one, many, always in counts if count or always
         )
 
     @property
