@@ -98,6 +98,9 @@ def sections(text: str, notes: Notes) -> list[Section]:
             line = _line(made, raw, number)
             if line is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", line.words[0].text) is None:
                 notes.error(number, first.column, f"{quoted(first.text)} is no keyword")
+            elif first.quoted or line.words[0].quoted:
+                # raw, a snippet's line is judged by its first word as it stands
+                notes.error(number, first.column, f"{quoted(line.words[0].text)} is quoted; write it plainly")
             else:
                 found[-1].lines.append(line)
     return found

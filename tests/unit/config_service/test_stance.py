@@ -247,8 +247,8 @@ def test_a_file_is_taken_where_nobody_can_tell_any_more_what_ran() -> None:
     one.stance.say(said(SECOND, "apply"))
     one.settle()
     # somebody else's write, while nobody looked
-    key = next(iter(store.keys))
-    store.keys[key] = store.keys[key][0], bodies(9)[key]
+    ((key, body),) = bodies(9).items()
+    store.keys[key] = store.keys[key][0], body
     two = process(store, FIRST)
     two.settle()
     assert two.stance.lost
