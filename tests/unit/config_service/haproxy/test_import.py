@@ -366,7 +366,7 @@ def test_a_page_with_a_password_stands_open_nowhere(where: str) -> None:
         ("backend a\n mode health\n", "2:2", "'health' is no mode of vipbus"),
         ("backend a\n 'x y' z\n", "2:2", "'x y' is no keyword"),
         ("backend a\n option''httplog\n", "2:2", "'optionhttplog' is quoted; write it plainly"),
-        ("backend a\n \"no\" option httplog\n", "2:2", "'option' is quoted; write it plainly"),
+        ('backend a\n "no" option httplog\n', "2:2", "'option' is quoted; write it plainly"),
     ],
 )
 def test_what_is_refused_is_said_with_its_place(text: str, place: str, says: str) -> None:
