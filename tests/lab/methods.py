@@ -135,7 +135,9 @@ def _open_tunnels(server: Namespace, number: int) -> None:
         guarded = numbered(family, number + GUARDED)
         plain = ("type", kind, "local", numbered(family, number), "remote", remote)
         server.ip("link", "add", f"gre{family}", *plain)
-        server.ip("addr", "add", f"{guarded}/{24 if family == 4 else 64}", "dev", "eth0")
+        # nodad: what listens on it is started at once
+        prefix, at_once = (24, ()) if family == 4 else (64, ("nodad",))
+        server.ip("addr", "add", f"{guarded}/{prefix}", "dev", "eth0", *at_once)
         checked = ("type", kind, "local", guarded, "remote", remote, "icsum")
         server.ip("link", "add", f"gre{family}-csum", *checked)
         server.ip("fou", "add", "port", str(GUE_PORT), "gue", *(("-6",) if family == 6 else ()))
