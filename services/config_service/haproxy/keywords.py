@@ -216,7 +216,7 @@ SECTION: Final[Mapping[str, Keyword]] = {
     "backend": Keyword("imported", said="`[[pool]]`"),
     "listen": Keyword("imported", said="`[[proxy]]` and `[[pool]]`"),
     "cache": Keyword("imported", said="`cache` of the proxy or pool that uses it"),
-    "peers": Keyword("dropped", said="what clients stick to is made of addresses, so routers need not tell"),
+    "peers": Keyword("dropped", said="write `[proxy_peers]`, which names the routers"),
     "userlist": Keyword("dropped", said="passwords would stand in a document; what asks for one denies"),
     "program": Keyword("dropped", said="the service manager runs programs"),
     "resolvers": Keyword(

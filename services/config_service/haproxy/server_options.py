@@ -50,14 +50,17 @@ SERVER: Final[Mapping[str, Keyword]] = {
         )
     ),
     **dict(dropped(PROBER, "fastinter, downinter, observe, error-limit, on-error, check-alpn, check-proto")),
+    **dict(dropped(PROBER, "check-send-proxy, check-via-socks4, track, on-marked-down, on-marked-up")),
     **dict(
-        dropped(PROBER, "check-send-proxy, check-via-socks4, track, agent-check, agent-port, agent-inter")
+        dropped(
+            "write `agent_check` in the pool", "agent-check, agent-port, agent-inter, agent-addr, agent-send"
+        )
     ),
-    **dict(dropped(PROBER, "agent-addr, agent-send, on-marked-down, on-marked-up")),
     **dict(
         dropped("servers are addresses", "resolvers, resolve-prefer, resolve-net, resolve-opts, init-addr")
     ),
-    **dict(dropped(SLOTS, "id, redir, minconn, maxqueue, namespace, non-stick, usesrc, guid")),
+    **dict(dropped("write `max_queue` in the pool", "maxqueue")),
+    **dict(dropped(SLOTS, "id, redir, minconn, namespace, non-stick, usesrc, guid")),
 }
 """Options of a server; all else stands in a default-server line of the snippet."""
 WITHOUT_VALUE: Final = frozenset(

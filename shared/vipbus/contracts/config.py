@@ -204,7 +204,7 @@ class RealServer(
         return f"{name_token(self.router)}.real-server.{self.virtual_server}.{self.id}"
 
 
-Entity = (
+PlainEntity = (
     VrrpInstance
     | SyncGroup
     | VrrpScript
@@ -212,11 +212,11 @@ Entity = (
     | TrackProcess
     | VrrpSettings
     | IpvsSettings
-    | VirtualServer
-    | RealServer
     | Proxy
     | ProxyPool
     | ProxySettings
     | ProxyPeers
 )
+"""What is a document of its own in the bucket."""
+Entity = PlainEntity | VirtualServer | RealServer
 """What a configuration consists of."""

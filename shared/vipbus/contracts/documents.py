@@ -16,23 +16,10 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from vipbus.contracts.config import Entity, RealServer, VirtualServer
+from vipbus.contracts.config import Entity, PlainEntity, RealServer, VirtualServer
 from vipbus.contracts.limits import UNREADABLE, Counter, Name, Time
-from vipbus.contracts.pools import IpvsSettings
-from vipbus.contracts.proxy import Proxy
-from vipbus.contracts.proxy_peers import ProxyPeers
-from vipbus.contracts.proxy_pool import ProxyPool
-from vipbus.contracts.proxy_settings import ProxySettings
 from vipbus.contracts.revisions import How
 from vipbus.contracts.tokens import name_token
-from vipbus.contracts.vrrp import (
-    SyncGroup,
-    TrackFile,
-    TrackProcess,
-    VrrpInstance,
-    VrrpScript,
-    VrrpSettings,
-)
 
 _DIGEST_OCTETS: Final = 16
 _LARGEST: Final = 65_536
@@ -127,51 +114,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hea
         return f"{name_token(self.router)}.head"
 
 
-Document = (
-    VrrpInstance
-    | SyncGroup
-    | VrrpScript
-    | TrackFile
-    | TrackProcess
-    | VrrpSettings
-    | IpvsSettings
-    | Pool
-    | Proxy
-    | ProxyPool
-    | ProxySettings
-    | ProxyPeers
-)
+Document = PlainEntity | Pool
 """What a revision consists of in the bucket."""
-ConfigDocument = (
-    VrrpInstance
-    | SyncGroup
-    | VrrpScript
-    | TrackFile
-    | TrackProcess
-    | VrrpSettings
-    | IpvsSettings
-    | Pool
-    | Proxy
-    | ProxyPool
-    | ProxySettings
-    | ProxyPeers
-    | Head
-)
-ConfigOutline = (
-    VrrpInstance
-    | SyncGroup
-    | VrrpScript
-    | TrackFile
-    | TrackProcess
-    | VrrpSettings
-    | IpvsSettings
-    | UnreadPool
-    | Proxy
-    | ProxyPool
-    | ProxySettings
-    | ProxyPeers
-    | Head
-)
+ConfigDocument = Document | Head
+ConfigOutline = PlainEntity | UnreadPool | Head
 """The same with pools that are not read."""
 
 
