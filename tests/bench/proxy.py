@@ -28,10 +28,6 @@ from vipbus.bus import Bus, BusAddress
 
 NAME = "bench-proxy"
 BATCHES = (1, 10, 100, MANY)
-_CALM = 0.05
-"""Seconds before an event: what came of the one before is read back and said by then."""
-_PAUSE = 0.25
-"""Seconds between two reloads: more than haproxy-programmer lets pass, and a master is over the last one."""
 _INTRODUCTION = """\
 ## Proxies
 A HAProxy with a pool of two members that answer and one of {many:,}. `vipbus`: haproxy-programmer, told on
@@ -69,17 +65,17 @@ def plain_rows(shape: Shape, rounds: int) -> list[Row]:
             for _ in range(rounds):
                 plain.shape.up[0] = not up
                 plain.new_worker(plain.change())
-                time.sleep(_PAUSE)
+                plain.alone()
                 plain.shape.up[0] = up
                 began = time.monotonic_ns()
                 plain.change()
                 spans.append((obeyed(plain.shape) - began) * 1e-9)
-                time.sleep(_PAUSE)
+                plain.alone()
             rows.append(Row(what, program, tuple(spans)))
         spans = []
         for number in range(rounds):
             plain.shape.retries = 4 + number
-            time.sleep(_PAUSE)
+            plain.alone()
             began = time.monotonic_ns()
             spans.append((plain.new_worker(plain.change()) - began) * 1e-9)
         rows.append(Row("reload", program, tuple(spans)))
@@ -87,7 +83,7 @@ def plain_rows(shape: Shape, rounds: int) -> list[Row]:
             spans = []
             for number in range(rounds):
                 plain.shape.weights[:count] = [2 + number % 100] * count
-                time.sleep(_PAUSE)
+                plain.alone()
                 began = time.monotonic_ns()
                 spans.append((plain.new_worker(plain.change()) - began) * 1e-9)
             rows.append(Row(f"{count:,} members", program, tuple(spans)))
@@ -109,14 +105,14 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
             shape.up[0] = not up
             await ours.tell()
             obeyed(shape)
-            await asyncio.sleep(_CALM)
+            await ours.read_back()
             shape.up[0] = up
             began = await ours.tell()
             spans.append((obeyed(shape) - began) * 1e-9)
         rows.append(Row(what, "vipbus", tuple(spans)))
     spans = []
     for number in range(reloads):
-        await asyncio.sleep(_PAUSE)
+        await ours.alone()
         shape.retries = 4 + number
         before = ours.worker()
         began = await ours.publish()
@@ -125,8 +121,8 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
     for count in BATCHES:
         spans = []
         for number in range(rounds):
+            await ours.read_back()
             shape.weights[:count] = [2 + number % 100] * count
-            await asyncio.sleep(_CALM)
             began = await ours.publish()
             spans.append((ours.taken(began, count) - began) * 1e-9)
         rows.append(Row(f"{count:,} weights, one revision", "vipbus", tuple(spans)))
@@ -135,7 +131,7 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
         spans = []
         after = []
         for _ in range(rounds):
-            await asyncio.sleep(_CALM)
+            await ours.read_back()
             began, ended = await ours.flip(count)
             taken = ours.taken(began, count)
             spans.append((taken - began) * 1e-9)

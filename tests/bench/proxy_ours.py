@@ -17,7 +17,7 @@ from tests.support.proxy import ROUTER, Programmer, member, pool, proxy
 from tests.support.proxy_socket import ask
 from tests.support.waiting import eventually, eventually_async
 from vipbus.bus import Bus
-from vipbus.contracts import HEALTH, Entity, RealServer, Verdict
+from vipbus.contracts import HEALTH, PROXY, Entity, ProxyMember, RealServer, Verdict
 from vipbus.contracts.state import VerdictName
 from vipbus.telemetry import trace
 
@@ -35,11 +35,31 @@ class Ours:
         self._web = [member(port) for port in shape.members]
         self._revisions: dict[str, int] = {}
         self._down: set[int] = set()
+        self._tables = bus.follow(PROXY)
 
     async def begin(self) -> None:
         """Publish the first revision and wait until HAProxy has all of it."""
         await self.publish()
         await eventually_async(lambda: len(self._weights()) == MANY, "haproxy has the pool", within=_WITHIN)
+
+    async def read_back(self) -> None:
+        """Wait until what was told is done and said, so that nothing of it meets what is told next."""
+        await eventually_async(self._is_said, "HAProxy holds what was told, and that is said", within=_WITHIN)
+
+    async def alone(self) -> None:
+        """Wait until the workers of before have ended: a master takes no reload while one is under way."""
+        await eventually_async(lambda: len(self._programmer.workers()) == 1, "one worker", within=_WITHIN)
+
+    def _is_said(self) -> bool:
+        said = {entry.value.pool: entry.value.members for entry in self._tables.entries.values()}
+        up = dict(zip(self.shape.members, self.shape.up, strict=True))
+        many = {
+            address(number): (weight, number not in self._down)
+            for number, weight in enumerate(self.shape.weights)
+        }
+        return {each.port: _is_up(each) for each in said.get("web", ())} == up and many == {
+            each.address: (each.weight, _is_up(each)) for each in said.get("many", ())
+        }
 
     async def publish(self) -> int:
         """Publish the shape as it is now; give when its head was written (ns of the monotonic clock)."""
@@ -147,3 +167,7 @@ class Ours:
         for (key, _, _), revision in zip(writes, revisions, strict=True):
             assert revision is not None, f"somebody else wrote {key}"
             self._revisions[key] = revision
+
+
+def _is_up(member: ProxyMember) -> bool:
+    return member.state == "up"

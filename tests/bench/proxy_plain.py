@@ -79,6 +79,12 @@ class Plain:
         eventually(lambda: self._worker() not in (0, before), "another worker", within=30, every=0.0005)
         return time.monotonic_ns()
 
+    def alone(self) -> None:
+        """Wait until the workers of before have ended: a master takes no reload while one is under way."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        eventually(lambda: len(children.read_text().split()) == 1, "one worker", within=30)
+
     def _worker(self) -> int:
         return worker(ask(self._directory / "stats.sock", "show info"))
 
