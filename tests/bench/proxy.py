@@ -198,7 +198,7 @@ def measure(rounds: int, reloads: int) -> tuple[list[Row], list[Row]]:
 def main() -> None:
     """Measure, print, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200, help="how often each event is sent (200)")
+    parser.add_argument("--rounds", type=int, default=100, help="how often each event is sent (100)")
     parser.add_argument("--reloads", type=int, default=30, help="how often each reload is done (30)")
     parser.add_argument("--short", action="store_true", help="3 of each")
     parser.add_argument("--write", type=Path, help="the file whose section is replaced")
