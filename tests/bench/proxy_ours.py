@@ -37,7 +37,7 @@ class Ours:
         self._down: set[int] = set()
         self._tables = bus.follow(PROXY)
         self._read = 0
-        """Octets of the notes that were read; to read all of them each millisecond would disturb what is measured."""
+        """Octets of the notes that were read: to read all of them each millisecond would be measured too."""
 
     async def begin(self) -> None:
         """Publish the first revision and wait until HAProxy has all of it."""
