@@ -9,6 +9,7 @@ cut off, or stopped and went on, has read less, and its late write is refused.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -52,7 +53,12 @@ class Voice:
             },
         )
         self.said.say(key, verdict, context)
-        # words come after deeds: another thread writes them, and takes the processor for it
+        # words come after deeds, those of whatever is decided together: another thread writes them, and
+        # takes the processor for it
+        asyncio.get_running_loop().call_soon(self._tell, key, before, verdict)
+
+    @staticmethod
+    def _tell(key: str, before: Verdict | None, verdict: Verdict) -> None:
         if before is None or before.verdict != verdict.verdict:
             log.info("%s is %s: %s", _named(key), verdict.verdict, verdict.cause)
             metrics.VERDICT_CHANGES.add(verdict=verdict.verdict)

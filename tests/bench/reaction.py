@@ -18,6 +18,7 @@ from pathlib import Path
 from health_prober.check import round_begins, round_of, rules_of
 from tests.bench.companions import Companions
 from tests.bench.figures import Distribution, milliseconds, table
+from tests.bench.floor import Seen, floor
 from tests.bench.machine import Busy, describe
 from tests.bench.prober_engine import address
 from tests.bench.report import write_section
@@ -50,7 +51,8 @@ the kernel, where this one looks at the clock instead of sending. Beyond the che
 by its schedule, the target's next check after the close was due; so it counts the check's lateness, its
 refusal, the decision, the bus and the plan. A close during which, or within 20 ms after which, a processor
 stood still for 1 ms or more, or took five times as long as usual for the same little work, is left out and
-counted: the machine's figure, not a program's.
+counted: the machine's figure, not a program's. The bus alone: from the writing of a value to the moment at
+which a watcher in the same process has it, with nats-py as it comes, meanwhile, on the same server.
 """
 
 
@@ -135,8 +137,12 @@ class Targets:
             self._open.popitem()[1].close()
 
 
-async def watched(server: NatsServer, directory: Path, targets: Targets, closes: int) -> list[Close]:
+async def watched(
+    server: NatsServer, directory: Path, targets: Targets, closes: int
+) -> tuple[list[Close], list[Seen]]:
     """Start everything, close targets, and note when each was seen to be down and taken out.
+
+    Beside them, what the bus alone took before the first close.
 
     Raises:
         AssertionError: something that was to happen did not.
@@ -177,6 +183,7 @@ async def watched(server: NatsServer, directory: Path, targets: Targets, closes:
             within=60,
         )
         await asyncio.sleep(3 * INTERVAL)  # what was done at the start is over
+        alone = await floor(server.url, closes)
         chance = random.Random(_SEED)
         made: dict[str, Close] = {}
         for where in chance.sample(list(keys), closes):
@@ -192,7 +199,7 @@ async def watched(server: NatsServer, directory: Path, targets: Targets, closes:
         for close in made.values():
             lasted = max(close.verdict, close.sent) - close.closed
             close.ended_ns = close.closed_ns + int(lasted * 1e9)
-        return list(made.values())
+        return list(made.values()), alone
     finally:
         companions.end()
         await bus.close()
@@ -203,15 +210,19 @@ def undisturbed(closes: Sequence[Close], stalls: Sequence[tuple[int, int]]) -> l
 
     def calm(close: Close) -> bool:
         work = max(close.beyond(close.verdict), close.beyond(close.sent))
-        began = close.ended_ns - int(work * 1e9)
-        return all(end + _AFTER < began or begin > close.ended_ns for begin, end in stalls)
+        return _meets_none(stalls, close.ended_ns - int(work * 1e9), close.ended_ns)
 
     return [close for close in closes if calm(close)]
 
 
-def show(closes: Sequence[Close]) -> str:
+def _meets_none(stalls: Sequence[tuple[int, int]], began: int, ended: int) -> bool:
+    return all(end + _AFTER < began or begin > ended for begin, end in stalls)
+
+
+def show(closes: Sequence[Close], alone: Sequence[Seen]) -> str:
     """Make the table."""
     spans = {
+        "written to seen, the bus alone": [each.seconds for each in alone],
         "close to verdict": [close.verdict - close.closed for close in closes],
         "close to send": [close.sent - close.closed for close in closes],
         "decision beyond the check": [close.beyond(close.decided) for close in closes],
@@ -223,7 +234,7 @@ def show(closes: Sequence[Close]) -> str:
         found = Distribution.of(values)
         figures = (found.median, found.p99, found.maximum)
         rows.append((what, str(len(values)), *(milliseconds(each) for each in figures)))
-    return table(("from", "closes", "p50 ms", "p99 ms", "max ms"), rows)
+    return table(("from", "times", "p50 ms", "p99 ms", "max ms"), rows)
 
 
 def main() -> None:
@@ -245,8 +256,10 @@ def main() -> None:
         server.start()
         stack.callback(server.kill)
         busy, began = Busy(), time.time_ns()
-        found = asyncio.run(watched(server, directory, targets, closes))
-        calm = undisturbed(found, stalls.spans(began, _TOLERATED))
+        found, bare = asyncio.run(watched(server, directory, targets, closes))
+        stood = stalls.spans(began, _TOLERATED)
+        calm = undisturbed(found, stood)
+        alone = [each for each in bare if _meets_none(stood, each.written, each.seen)]
         share = busy.share()
     left_out = f"{len(found) - len(calm)} of {len(found)} closes met a stall and are left out."
     whole = Distribution.of([close.beyond(close.sent) for close in found])
@@ -254,7 +267,7 @@ def main() -> None:
         f" With them, from check to send: p50 {milliseconds(whole.median)} ms, "
         f"p99 {milliseconds(whole.p99)} ms, the longest {milliseconds(whole.maximum)} ms."
     )
-    shown = show(calm) if calm else "every close met a stall of the machine"
+    shown = show(calm, alone) if calm and alone else "every close met a stall of the machine"
     print(f"{shown}\n\n{left_out}")
     if options.write:
         introduction = _INTRODUCTION.format(
