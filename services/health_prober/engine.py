@@ -35,6 +35,8 @@ __all__ = ["Engine", "Orders", "Outcome", "raise_descriptor_limit"]
 
 _STARTS_A_TURN = 16
 """Attempts begun before answers are looked at again, so that an answer's time is not that of other starts."""
+_STARTS_OF_MANY = 64
+"""The same where that many are due: each look has its price, which those that wait would pay in time."""
 _LONGEST_WAIT = 3600.0
 """Seconds; an interval may be longer than the kernel counts."""
 _SWITCH_INTERVAL = 0.0002
@@ -67,7 +69,7 @@ class Engine:
         self._taken = 0
         self._stopping = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._lean = Lean(self._wake)
+        self._lean = Lean(self._wake, limit)
         self._aside = Aside(ring=self._ring, on_crash=on_crash)
         self._schedule = Schedule()
         self._endings = Endings()
@@ -197,7 +199,8 @@ class Engine:
             if late > probe.bound:
                 self._punctuality.late(late, probe.rules.interval)
         ended: list[tuple[Probe, Event]] = []
-        for _ in range(min(len(due), _STARTS_A_TURN, max(self._free, 0))):
+        turn = _STARTS_A_TURN if len(due) < _STARTS_OF_MANY else _STARTS_OF_MANY
+        for _ in range(min(len(due), turn, max(self._free, 0))):
             probe = due.popleft()
             now = clock()
             lateness.append(late := now - probe.due)

@@ -52,16 +52,19 @@ Ending = Passed | Failed | Unproven | TooSlow
 
 
 class Lean:
-    """The attempts in flight. Of one thread; ``wake`` is a descriptor that ends its waits."""
+    """The attempts in flight. Of one thread; ``wake`` is a descriptor that ends its waits.
 
-    def __init__(self, wake: int) -> None:
+    ``limit`` is how many descriptors they may have.
+    """
+
+    def __init__(self, wake: int, limit: int) -> None:
         self._wake = wake
         self._epoll = select.epoll()
         self._epoll.register(wake, select.EPOLLIN)
         self._alarm = Alarm()
         self._epoll.register(self._alarm.descriptor, select.EPOLLIN)
-        self._loud = Pool(self._epoll, _LOUD)
-        self._quiet = Pool(self._epoll, _QUIET)
+        self._loud = Pool(self._epoll, _LOUD, limit)
+        self._quiet = Pool(self._epoll, _QUIET, limit)
         self._unseen: deque[Probe] = deque()
         """The quiet ones in flight, the oldest first, and some that have ended since."""
         self.flying: dict[int, Probe] = {}

@@ -10,8 +10,10 @@ from collections import deque
 
 from health_prober import connect
 
-_MOST = 64
-"""Sockets kept of each family."""
+_MOST = 256
+"""Sockets that are kept of each family at most: as many as begin together at 10,000 checks a second."""
+_SHARE = 64
+"""One of so many descriptors is kept, where there are few."""
 
 
 class Pool:
@@ -19,12 +21,13 @@ class Pool:
 
     A connection stands until its socket is taken for the next one, or until `rest`: its reset is an event for
     epoll too, and a wait that it ends for nothing costs more than the reset itself. Times are seconds on a
-    monotonic clock.
+    monotonic clock. ``limit`` is how many descriptors attempts may have.
     """
 
-    def __init__(self, epoll: select.epoll, events: int) -> None:
+    def __init__(self, epoll: select.epoll, events: int, limit: int) -> None:
         self._epoll = epoll
         self._events = events
+        self._most = min(limit // _SHARE, _MOST)
         families = (socket.AF_INET, socket.AF_INET6)
         self._spent: dict[int, deque[tuple[float, _socket.socket]]] = {family: deque() for family in families}
         """Those whose connection stands, since when, the oldest first."""
@@ -56,9 +59,9 @@ class Pool:
     def give(self, family: int, made: _socket.socket, now: float) -> None:
         """Give a socket back whose connect went well."""
         spent = self._spent[family]
-        if len(spent) >= _MOST:
-            spent.popleft()[1].close()
         spent.append((now, made))
+        if len(spent) > self._most:
+            spent.popleft()[1].close()
 
     def rest(self, before: float) -> None:
         """Reset the connections that stand since before that time."""
@@ -66,7 +69,7 @@ class Pool:
             while spent and spent[0][0] <= before:
                 _, made = spent.popleft()
                 idle = self._idle[family]
-                if len(idle) < _MOST and connect.reset(made.fileno()):
+                if len(idle) < self._most and connect.reset(made.fileno()):
                     idle.append(made)
                 else:
                     made.close()

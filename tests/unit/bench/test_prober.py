@@ -68,7 +68,7 @@ def test_figures_are_medians_and_ratios_ours_over_theirs() -> None:
     assert "0.10x" in shown
 
 
-@pytest.mark.parametrize("fault", [{"carried": 9_700}, {"found": False}])
+@pytest.mark.parametrize("fault", [{"carried": 8_400}, {"found": False}])
 def test_a_rate_that_is_not_held_has_no_figures(fault: dict[str, Any]) -> None:
     ours = Run("http", "vipbus", 10_000, 10_000, 30e-6, 0.001)
     theirs = Run(**{**asdict(replace(ours, program="haproxy", cpu=40e-6, late=0.5)), **fault})
