@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Final, Literal
 
 import msgspec
@@ -58,10 +59,11 @@ NUMBERS: Final = (
     "dses",
 )
 """The columns that are read as numbers, by HAProxy's names."""
+_AT: Final = {name: at for at, name in enumerate(NUMBERS)}
 _TEXTS: Final = ("pxname", "svname", "type", "status", "check_status")
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A frontend, a backend or a server, at one moment."""
 
     kind: Kind
@@ -72,8 +74,24 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     status: str = ""
     check: str = ""
     """What HAProxy's own check found: ``L4OK``; empty: it makes none."""
-    numbers: Mapping[str, int] = {}
-    """By `NUMBERS`; what HAProxy leaves empty is not there."""
+    cells: tuple[str, ...] = ()
+    """Those of `NUMBERS` as they came: of most members nothing has changed since the last time."""
+
+    def number(self, name: str) -> int | None:
+        """Give one of `NUMBERS`; None: HAProxy leaves it empty."""
+        if not self.cells:
+            return None
+        cell = self.cells[_AT[name]]
+        return int(cell) if cell.isdigit() and cell.isascii() and len(cell) <= _DIGITS else None
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """All that are there."""
+        return {name: number for name in NUMBERS if (number := self.number(name)) is not None}
+
+    def changed(self, before: Row, name: str) -> bool:
+        """Say whether one of `NUMBERS` is another one than before, without reading it."""
+        return self.cells[_AT[name]] != before.cells[_AT[name]]
 
     @property
     def key(self) -> Key:
@@ -108,31 +126,29 @@ def statistics(text: str) -> Read:
     missing = [name for name in (*_TEXTS, *NUMBERS) if name not in at]
     if missing:
         raise UnreadableError(f"HAProxy's statistics have no {missing[0]}")
-    columns = [(name, at[name]) for name in NUMBERS]
+    numbers = itemgetter(*(at[name] for name in NUMBERS))
     try:
         return Read(
             pid=info["Pid"],
             info=info,
             rows=tuple(
-                _row(_KINDS[cells[at["type"]]], cells, at, columns)
-                for cells in csv.reader(rows, strict=True)
-                if cells[at["type"]] in _KINDS
+                [
+                    _row(_KINDS[cells[at["type"]]], cells, at, numbers(cells))
+                    for cells in csv.reader(rows, strict=True)
+                    if cells[at["type"]] in _KINDS
+                ]
             ),
         )
     except (IndexError, csv.Error) as error:
         raise UnreadableError(f"HAProxy's statistics are not understood: {error!r}") from None
 
 
-def _row(kind: Kind, cells: list[str], at: Mapping[str, int], columns: list[tuple[str, int]]) -> Row:
+def _row(kind: Kind, cells: list[str], at: Mapping[str, int], numbers: tuple[str, ...]) -> Row:
     return Row(
         kind=kind,
         proxy=cells[at["pxname"]],
         server=cells[at["svname"]] if kind == "server" else "",
         status=cells[at["status"]],
         check=cells[at["check_status"]],
-        numbers={
-            name: int(cell)
-            for name, column in columns
-            if (cell := cells[column]).isdigit() and cell.isascii() and len(cell) <= _DIGITS
-        },
+        cells=numbers,
     )

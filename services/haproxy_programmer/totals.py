@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from haproxy_programmer.statistics import Key, Read
+from haproxy_programmer.statistics import Key, Read, Row
 
 _WORKERS: Final = 8
 """So many are remembered: around a reload either of two may answer."""
@@ -15,22 +15,34 @@ class Totals:
     """How far the counters of each worker have been read."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, dict[Key, Mapping[str, int]]] = {}
+        self._seen: dict[int, dict[Key, Row]] = {}
         self._info: dict[int, Mapping[str, int]] = {}
 
     def take(self, read: Read, counters: Sequence[str]) -> dict[Key, dict[str, int]]:
         """Take in a read; return what has come since the one before, by row and counter.
 
         What a worker has counted when it is seen for the first time is new as a whole. A counter that went
-        back was cleared, and is new as well.
+        back was cleared, and is new as well. Of rows of before only
+        what has changed is there.
         """
         before = self._seen.pop(read.pid, {})
-        now = {row.key: row.numbers for row in read.rows}
+        now = {row.key: row for row in read.rows}
         self._seen[read.pid] = now
         for pid in list(self._seen)[:-_WORKERS]:
             del self._seen[pid]
             self._info.pop(pid, None)
-        return {key: came(before.get(key, {}), numbers, counters) for key, numbers in now.items()}
+        found: dict[Key, dict[str, int]] = {}
+        for key, row in now.items():
+            last = before.get(key)
+            if last is None:
+                found[key] = came({}, row.numbers, counters)
+            elif last.cells != row.cells:
+                found[key] = {
+                    name: _since(last.number(name) or 0, number)
+                    for name in counters
+                    if row.changed(last, name) and (number := row.number(name)) is not None
+                }
+        return found
 
     def info(self, read: Read, counters: Sequence[str]) -> dict[str, int]:
         """Say what has come of counters of the process, by their names in ``show info``."""

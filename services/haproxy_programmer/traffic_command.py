@@ -99,11 +99,13 @@ def _by_section(read: Read, kind: Kind) -> dict[str, list[Row]]:
 
 
 def _counts(row: Row, errors: tuple[str, ...]) -> ProxyCounts:
+    numbers = row.numbers
+
     def now(name: str) -> int:
-        return min(row.numbers.get(name, 0), _MOST)
+        return min(numbers.get(name, 0), _MOST)
 
     def since(*names: str) -> int:
-        return sum(row.numbers.get(name, 0) for name in names)
+        return sum(numbers.get(name, 0) for name in names)
 
     one, two, three, four, five, other = (since(name) for name in _CLASSES)
     return ProxyCounts(

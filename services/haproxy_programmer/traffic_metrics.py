@@ -7,7 +7,7 @@ its address, for a slot is another member's tomorrow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -16,11 +16,16 @@ from haproxy_programmer import metrics
 from haproxy_programmer.site import Site
 from haproxy_programmer.statistics import Kind, Read, Row
 from haproxy_programmer.totals import Totals
-from vipbus.telemetry.metrics import REGISTRY, Counter, Gauge, Registry
+from vipbus.telemetry.metrics import REGISTRY, Counter, Gauge, Registry, written
 
-Labels = Mapping[str, str]
-_Who = tuple[Kind, frozenset[tuple[str, str]]]
-"""Who has series: the labels that tell it from others of its kind."""
+_Who = tuple[str, ...]
+"""Who has series: its kind, and the values of the labels that tell it from others of that kind."""
+_LABELS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "frontend": ("proxy",),
+    "backend": ("pool",),
+    "server": ("pool", "server"),
+}
+"""Those labels."""
 
 
 class _Number(msgspec.Struct, frozen=True):
@@ -118,24 +123,66 @@ _SERVING: Final = ("OPEN", "FULL", "UP", "no check", "DRAIN", "NOLB")
 _CHECK: Final = re.compile(r"(?:\* )?([A-Z0-9]{1,12})")
 
 
+_Declared = tuple[_Number, Counter | Gauge]
+
+
+class _Series:
+    """The metrics of one row, their labels written once: half a thousand members have thirty each."""
+
+    def __init__(self, labels: dict[str, str], metrics: Iterable[_Declared], up: Gauge) -> None:
+        self.labels = labels
+        self.set: tuple[str, ...] = ()
+        """The cells that they were set from last."""
+        self._up = (up, written(labels))
+        found = [(each, metric, written({**labels, **each.labels})) for each, metric in metrics]
+        self._counters = {each.column: (each, to, at) for each, to, at in found if isinstance(to, Counter)}
+        self._gauges = [(each, to, at) for each, to, at in found if isinstance(to, Gauge)]
+
+    def count(self, came: Mapping[str, int]) -> None:
+        """Count what came, by column."""
+        for column, amount in came.items():
+            if (found := self._counters.get(column)) is not None:
+                each, metric, at = found
+                metric.add_to(at, amount * each.scale)
+
+    def show(self, row: Row) -> None:
+        """Set what is now."""
+        gauge, at = self._up
+        gauge.put(at, float(row.status.startswith(_SERVING)))
+        if row.cells == self.set:
+            return
+        self.set = row.cells
+        for each, metric, at in self._gauges:
+            if (value := row.number(each.column)) is not None:
+                metric.put(at, value * each.scale)
+
+    def drop(self) -> None:
+        """Take them away."""
+        gauge, at = self._up
+        gauge.drop(at)
+        for _, metric, labels in (*self._counters.values(), *self._gauges):
+            metric.drop(labels)
+
+
 class TrafficMetrics:
     """The metrics, from one read to the next; ``most`` servers have some of their own."""
 
     def __init__(self, most: int, registry: Registry = REGISTRY) -> None:
         self._most = most
         self._totals = Totals()
-        self._there: set[_Who] = set()
-        self._counters: dict[tuple[Kind, str], Counter] = {}
-        self._gauges: dict[tuple[Kind, str], Gauge] = {}
+        self._series: dict[_Who, _Series] = {}
+        self._metrics: dict[Kind, list[_Declared]] = {}
         self._up: dict[Kind, Gauge] = {}
         for kind in _ALL:
             prefix = f"vipbus_haproxy_{_PREFIX[kind]}_"
-            for each in _COUNTERS:
-                if kind in each.kinds and (kind, each.name) not in self._counters:
-                    self._counters[kind, each.name] = registry.counter(prefix + each.name, each.help)
-            for each in _GAUGES:
-                if kind in each.kinds and (kind, each.name) not in self._gauges:
-                    self._gauges[kind, each.name] = registry.gauge(prefix + each.name, each.help)
+            made: dict[str, Counter | Gauge] = {}
+            for declare, numbers in ((registry.counter, _COUNTERS), (registry.gauge, _GAUGES)):
+                for each in numbers:
+                    if kind in each.kinds and each.name not in made:
+                        made[each.name] = declare(prefix + each.name, each.help)
+            self._metrics[kind] = [
+                (each, made[each.name]) for each in (*_COUNTERS, *_GAUGES) if kind in each.kinds
+            ]
             self._up[kind] = registry.gauge(f"{prefix}up", "1 while HAProxy says that it serves")
         self._check = registry.gauge(
             "vipbus_haproxy_server_check", "1 for what HAProxy's own check found last, by status"
@@ -152,58 +199,47 @@ class TrafficMetrics:
         there: set[_Who] = set()
         self._check.clear()
         servers = 0
-        for row, labels in _named(site, read):
+        for row, who in _named(site, read):
             if row.kind == "server":
                 servers += 1
                 if servers > self._most:
                     continue
-            who = row.kind, frozenset(labels.items())
             there.add(who)
-            self._set(row, labels, came[row.key], new=who not in self._there)
+            series = self._series.get(who)
+            if series is None:
+                series = self._series[who] = self._made(row, who)
+            if (found := came.get(row.key)) is not None:
+                series.count(found)
+            series.show(row)
+            if row.check:
+                # while the next one runs there is a star before it
+                found_by = _CHECK.fullmatch(row.check)
+                status = found_by[1] if found_by is not None else "other"
+                self._check.set(1.0, **series.labels, status=status)
         metrics.SERVERS_LEFT_OUT.set(max(0, servers - self._most))
-        if there != self._there:
-            self._there = there
-            self._forget()
+        # names come and go for ever where containers do
+        for who in self._series.keys() - there:
+            self._series.pop(who).drop()
 
-    def _set(self, row: Row, labels: Labels, came: Mapping[str, int], *, new: bool) -> None:
-        for each in _COUNTERS:
-            # most of a large pool is idle most of the time
-            if row.kind in each.kinds and each.column in came and (new or came[each.column]):
-                metric = self._counters[row.kind, each.name]
-                metric.add(came[each.column] * each.scale, **labels, **each.labels)
-        for each in _GAUGES:
-            if row.kind in each.kinds and each.column in row.numbers:
-                value = row.numbers[each.column] * each.scale
-                self._gauges[row.kind, each.name].set(value, **labels, **each.labels)
-        self._up[row.kind].set(float(row.status.startswith(_SERVING)), **labels)
-        if row.check:
-            # while the next one runs there is a star before it
-            found = _CHECK.fullmatch(row.check)
-            self._check.set(1.0, **labels, status=found[1] if found is not None else "other")
-
-    def _forget(self) -> None:
-        """Take away the series of whoever is no more: names come and go for ever where containers do."""
-        for (kind, _), metric in (*self._counters.items(), *self._gauges.items()):
-            metric.forget(self._gone(kind))
-        for kind, gauge in self._up.items():
-            gauge.forget(self._gone(kind))
-
-    def _gone(self, kind: Kind) -> Callable[[dict[str, str]], bool]:
-        there = {who for each, who in self._there if each == kind}
-        names = {"frontend": ("proxy",), "backend": ("pool",), "server": ("pool", "server")}[kind]
-        return lambda labels: frozenset((name, labels[name]) for name in names) not in there
+    def _made(self, row: Row, who: _Who) -> _Series:
+        """Begin the series of a row; what it has counted before it had any is not theirs."""
+        labels = dict(zip(_LABELS[row.kind], who[1:], strict=True))
+        series = _Series(labels, self._metrics[row.kind], self._up[row.kind])
+        series.count(dict.fromkeys(row.numbers, 0))
+        return series
 
 
-def _named(site: Site, read: Read) -> Iterator[tuple[Row, dict[str, str]]]:
-    """Give the rows that are ours, each with what tells it from others of its kind."""
+def _named(site: Site, read: Read) -> Iterator[tuple[Row, _Who]]:
+    """Give the rows that are ours, each with who it is."""
     proxies = {proxy.id: proxy.name for proxy in site.proxies}
-    pools = {pool.id: pool.name for pool in site.pools}
+    pools = {pool.id: (pool.name, site.slots_of(pool.id).held) for pool in site.pools}
     for row in read.rows:
         if row.kind == "frontend":
             if row.proxy in proxies:
-                yield row, {"proxy": proxies[row.proxy]}
+                yield row, (row.kind, proxies[row.proxy])
         elif row.proxy in pools:
+            name, held = pools[row.proxy]
             if row.kind == "backend":
-                yield row, {"pool": pools[row.proxy]}
-            elif (slot := site.slots_of(row.proxy).held.get(row.server)) is not None:
-                yield row, {"pool": pools[row.proxy], "server": slot.words}
+                yield row, (row.kind, name)
+            elif (slot := held.get(row.server)) is not None:
+                yield row, (row.kind, name, slot.words)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,7 +34,8 @@ SECONDS: tuple[float, ...] = (
 """Histogram bounds for durations, from a kernel write to a slow check."""
 
 
-def _labels(labels: dict[str, str]) -> Labels:
+def written(labels: Mapping[str, str]) -> Labels:
+    """Write labels as a metric keeps them: whoever sets thousands of values again and again does it once."""
     # sorting what has no order to lose is a third of the price, and some count ten thousand times a second
     return tuple(sorted(labels.items())) if len(labels) > 1 else tuple(labels.items())
 
@@ -50,7 +51,7 @@ class Metric:
 
     def value(self, **labels: str) -> float:
         """Read the present value; 0 when it was never set."""
-        return self.values.get(_labels(labels), 0.0)
+        return self.values.get(written(labels), 0.0)
 
     def total(self, **labels: str) -> float:
         """Add up the values of every label set that has these labels."""
@@ -62,11 +63,9 @@ class Metric:
         # a copy is made in one step: whoever counts in another thread may add a label set meanwhile
         return [(dict(labels), value) for labels, value in self.values.copy().items()]
 
-    def forget(self, gone: Callable[[dict[str, str]], bool]) -> None:
-        """Take away the label sets of what is no more; one that comes back counts from 0."""
-        for labels in self.values.copy():
-            if gone(dict(labels)):
-                self.values.pop(labels, None)
+    def drop(self, labels: Labels) -> None:
+        """Take away one label set, as it is `written`."""
+        self.values.pop(labels, None)
 
 
 class Counter(Metric):
@@ -77,8 +76,12 @@ class Counter(Metric):
 
     def add(self, amount: float = 1.0, **labels: str) -> None:
         """Add to the count."""
-        key = _labels(labels)
+        key = written(labels)
         self.values[key] = self.values.get(key, 0.0) + amount
+
+    def add_to(self, labels: Labels, amount: float) -> None:
+        """Add to the count of labels as they are `written`."""
+        self.values[labels] = self.values.get(labels, 0.0) + amount
 
 
 class Gauge(Metric):
@@ -89,11 +92,15 @@ class Gauge(Metric):
 
     def set(self, value: float, **labels: str) -> None:
         """Set the present value."""
-        self.values[_labels(labels)] = value
+        self.values[written(labels)] = value
+
+    def put(self, labels: Labels, value: float) -> None:
+        """Set the present value of labels as they are `written`."""
+        self.values[labels] = value
 
     def raise_to(self, value: float, **labels: str) -> None:
         """Set the value unless the present one is higher: the largest that was ever seen."""
-        key = _labels(labels)
+        key = written(labels)
         if value > self.values.get(key, 0.0):
             self.values[key] = value
 
@@ -122,7 +129,7 @@ class Histogram(Metric):
 
     def observe(self, value: float, **labels: str) -> None:
         """Count one observation."""
-        key = _labels(labels)
+        key = written(labels)
         distribution = self.distributions.get(key)
         if distribution is None:
             distribution = self.distributions[key] = Distribution([0] * (len(self.bounds) + 1))
@@ -133,7 +140,7 @@ class Histogram(Metric):
 
     def observe_all(self, values: Sequence[float], **labels: str) -> None:
         """Count many observations with the same labels, each at a fraction of the price."""
-        key = _labels(labels)
+        key = written(labels)
         distribution = self.distributions.get(key)
         if distribution is None:
             distribution = self.distributions[key] = Distribution([0] * (len(self.bounds) + 1))
@@ -147,7 +154,7 @@ class Histogram(Metric):
 
     def count(self, **labels: str) -> int:
         """Read how many observations there were."""
-        distribution = self.distributions.get(_labels(labels))
+        distribution = self.distributions.get(written(labels))
         return sum(distribution.counts) if distribution is not None else 0
 
     def quantile(self, share: float, **labels: str) -> float | None:
@@ -155,7 +162,7 @@ class Histogram(Metric):
 
         It is the upper bound of a bucket, infinity beyond the last; None when nothing was observed.
         """
-        distribution = self.distributions.get(_labels(labels))
+        distribution = self.distributions.get(written(labels))
         counts = list(distribution.counts) if distribution is not None else []
         wanted = share * sum(counts)
         for bound, seen in zip((*self.bounds, math.inf), itertools.accumulate(counts), strict=False):
