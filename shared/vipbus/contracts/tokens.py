@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _UNSAFE = re.compile(r"[^a-z0-9_-]")
+_ASCII = {code: _UNSAFE.sub("-", chr(code).lower()) for code in range(128)}
+"""The same by letter: an address is written as a token tens of thousands of times, and this takes a third."""
 _IPV4 = re.compile(r"^(\d+-\d+-\d+-\d+)_(\d+)(?:_([a-z]+))?$")
 _MARK = re.compile(r"^fwm-(\d+)_ipv([46])$")
 _IPV6 = re.compile(r"^([0-9a-f-]*-[0-9a-f-]*-[0-9a-f-]*)_(\d+)(?:_([a-z]+))?$")
@@ -27,7 +29,8 @@ def name_token(name: str) -> str:
 
 def address_token(address: str, port: int) -> str:
     """Write an address and port as one token: ``10.9.0.21:80`` becomes ``10-9-0-21_80``."""
-    return f"{_UNSAFE.sub('-', address.lower())}_{port}"
+    safe = address.translate(_ASCII) if address.isascii() else _UNSAFE.sub("-", address.lower())
+    return f"{safe}_{port}"
 
 
 def virtual_server_token(address: str, port: int, protocol: str) -> str:
