@@ -7,6 +7,7 @@ is left in HAProxy: otherwise one member's connections would be handed to anothe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,11 +15,13 @@ import msgspec
 from haproxy_programmer.members import Member
 
 FEWEST: Final = 8
+SPARE: Final = 256
+"""So many are free at most where nobody says how many: HAProxy reads, tells and is asked of each of them."""
 NOWHERE: Final = ("0.0.0.0", 1)  # noqa: S104  # nothing is bound
 """Where a slot points that is free."""
 
 
-class Slot(msgspec.Struct, frozen=True, kw_only=True):
+class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a slot holds."""
 
     address: str
@@ -49,12 +52,17 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         """Every slot."""
-        return tuple(f"s{number}" for number in range(1, self.size + 1))
+        return _names(self.size)
+
+
+@lru_cache(maxsize=64)
+def _names(size: int) -> tuple[str, ...]:
+    return tuple([f"s{number}" for number in range(1, size + 1)])
 
 
 def enough(members: int, configured: int) -> int:
     """Say how many slots a pool of so many members begins with."""
-    return max(configured or max(2 * members, FEWEST), members)
+    return max(configured or max(members + min(members, SPARE), FEWEST), members)
 
 
 def assign(
@@ -75,14 +83,17 @@ def assign(
     held: dict[str, Slot] = {}
     placed: set[tuple[str, int]] = set()
     for name, slot in before.held.items():
-        if slot.endpoint in wanted and slot.endpoint not in placed:
+        endpoint = slot.endpoint
+        if endpoint in wanted and endpoint not in placed:
             # one that came back while it drained stays where its connections are
             held[name] = slot if slot.leaves_at is None else Slot(address=slot.address, port=slot.port)
-            placed.add(slot.endpoint)
+            placed.add(endpoint)
         elif (leaves := _leaves(slot, now, drain)) > now and not (
             slot.leaves_at is not None and name in idle
         ):
             held[name] = msgspec.structs.replace(slot, leaves_at=leaves)
+    if len(placed) == len(wanted) and held == before.held and before.size:
+        return before
     new = [endpoint for endpoint in wanted if endpoint not in placed]
     size = max(before.size, 1)
     while size - len(held) < len(new):

@@ -104,7 +104,8 @@ class ProxyPool(
     """A member that leaves the configuration goes when its last connection has ended, at the latest after
     this time; 0: at once."""
     slots: Annotated[int, msgspec.Meta(ge=0, le=65536)] = 0
-    """Members that there is room for without a reload; 0: twice as many as there are, 8 at least."""
+    """Members that there is room for without a reload; 0: twice as many as there are, 8 at least, 256
+    more than there are at most."""
     compression: Compression | None = None
     cache: Cache | None = None
     """Its own: another one than those of proxies that hand to it."""

@@ -20,6 +20,7 @@ def ports(slots: Slots) -> dict[str, int]:
 def test_a_pool_begins_with_room() -> None:
     assert enough(1, 0) == 8
     assert enough(20, 0) == 40
+    assert enough(1000, 0) == 1256
     assert enough(5, 3) == 5
     slots = assign(Slots(size=0), map(member, (1, 2)), idle=(), now=0.0, drain=10.0)
     assert slots.size == 8
