@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from haproxy_programmer.members import members
 from haproxy_programmer.site import Site
 from haproxy_programmer.slots import Slots, assign
-from vipbus.contracts import OperatorState, Proxy, RealServer, Verdict, address_token
+from vipbus.contracts import OperatorState, Proxy, Verdict, address_token
 from vipbus.runtime.revision import Revision
 
 
@@ -21,11 +21,8 @@ def desired(
     now: float,
 ) -> Site:
     """Arrange the members in their slots; ``idle`` are slots, by pool and name, without a connection."""
-    by_pool: dict[str, list[RealServer]] = {}
-    for real in revision.real_servers:
-        by_pool.setdefault(real.virtual_server, []).append(real)
     found = {
-        pool.id: members(pool.id, by_pool.get(pool.id, ()), verdicts, operators)
+        pool.id: members(pool.id, revision.members.get(pool.id, ()), verdicts, operators)
         for pool in revision.proxy_pools
     }
     return Site(

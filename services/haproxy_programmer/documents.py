@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -39,8 +40,8 @@ def pool_table(
             state=member_state(there, configured=slot.endpoint in known),
             weight=min(there.weight, 256),
         )
-        for name, slot in sorted(slots.held.items(), key=lambda held: int(held[0][1:]))
-        if (there := servers.get((token, name))) is not None
+        for name in slots.names
+        if (slot := slots.held.get(name)) is not None and (there := servers.get((token, name))) is not None
     ]
     return ProxyPoolTable(
         router=pool.router,
@@ -82,9 +83,9 @@ class Documents:
             return
         self._said[document.key] = document
         self._writer.set(document.key, document, trace)
+        counts = Counter([member.state for member in document.members])
         for state in _STATES:
-            count = sum(member.state == state for member in document.members)
-            MEMBERS.set(count, pool=document.pool, state=state)
+            MEMBERS.set(counts[state], pool=document.pool, state=state)
 
     def last(self, key: str) -> ProxyPoolTable | None:
         """Give what was said last under a key, by a process before this one too."""

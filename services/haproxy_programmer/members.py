@@ -16,7 +16,7 @@ State = Literal["up", "down", "drain", "disabled"]
 """drain: connections and sticky clients go on, new clients go elsewhere. disabled: out at once."""
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
+class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A member as it should be."""
 
     address: str
@@ -63,7 +63,7 @@ def members(
 
 def by_endpoint(members: Iterable[Member]) -> dict[tuple[str, int], Member]:
     """Find members by who they are."""
-    return {member.endpoint: member for member in members}
+    return {(member.address, member.port): member for member in members}
 
 
 def _weight(real: RealServer, verdict: Verdict | None) -> int:

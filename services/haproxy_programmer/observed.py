@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -17,6 +18,16 @@ _PID: Final = re.compile(r"^Pid: ([0-9]+)$", re.MULTILINE)
 ENABLED: Final = 4
 """Of ``srv_agent_state`` (include/haproxy/check-t.h, CHECK_ST_ENABLED)."""
 QUESTION: Final = "get var proc.gen; show info; show servers state"
+_COLUMNS: Final = (
+    "be_name",
+    "srv_name",
+    "srv_addr",
+    "srv_port",
+    "srv_admin_state",
+    "srv_op_state",
+    "srv_uweight",
+    "srv_agent_state",
+)
 SESSIONS: Final = "show stat -1 4 -1"
 """Servers alone."""
 
@@ -25,7 +36,7 @@ class UnreadableError(Exception):
     """What came is no answer to the question."""
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True):
+class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A slot as it is."""
 
     address: str
@@ -68,23 +79,29 @@ def _servers(text: str) -> dict[tuple[str, str], Server]:
     _, found, rows = text.partition("\n# be_id ")
     if not found:
         raise UnreadableError("HAProxy did not say how its servers are")
-    names = ("be_id", *rows.split("\n", 1)[0].split())
-    at = {name: number for number, name in enumerate(names)}
+    head, *lines = rows.split("\n")
+    names = ("be_id", *head.split())
     servers: dict[tuple[str, str], Server] = {}
     try:
-        for line in rows.split("\n")[1:]:
-            words = line.split(" ")
-            if len(words) < len(names):
+        at = [names.index(name) for name in _COLUMNS]
+        columns = itemgetter(*at)
+        # thousands of lines, several times for each change: what is behind these columns stays one piece,
+        # which is there where they are whole
+        pieces = min(max(at) + 2, len(names))
+        for line in lines:
+            words = line.split(" ", pieces - 1)
+            if len(words) < pieces:
                 break  # an empty line ends it
-            servers[words[at["be_name"]], words[at["srv_name"]]] = Server(
-                address=words[at["srv_addr"]],
-                port=int(words[at["srv_port"]]),
-                admin=int(words[at["srv_admin_state"]]),
-                operational=int(words[at["srv_op_state"]]),
-                weight=int(words[at["srv_uweight"]]),
-                agent=bool(int(words[at["srv_agent_state"]]) & ENABLED),
+            backend, server, address, port, admin, operational, weight, agent = columns(words)
+            servers[backend, server] = Server(
+                address=address,
+                port=int(port),
+                admin=int(admin),
+                operational=int(operational),
+                weight=int(weight),
+                agent=bool(int(agent) & ENABLED),
             )
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise UnreadableError(f"HAProxy's list of servers is not understood: {error}") from None
     return servers
 

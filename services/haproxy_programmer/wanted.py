@@ -19,7 +19,7 @@ DOWN, UP = 0, 2
 """srv_op_state: stopped and running."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One slot."""
 
     address: str | None = None

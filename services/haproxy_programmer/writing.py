@@ -6,6 +6,7 @@ The contracts let nothing in that could end a word or begin another; this is the
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\"'\\#;<>`${}]{1,1024}")
@@ -16,6 +17,7 @@ class UnwritableError(Exception):
     """A value that cannot be written; the text names it."""
 
 
+@lru_cache(maxsize=8192)  # a pool of a thousand members is written by the same few thousand words each time
 def word(text: str) -> str:
     """Write one word.
 

@@ -41,8 +41,8 @@ def fixed_weights(site: Site, pool: ProxyPool) -> Iterator[str]:
 def initial_weights(site: Site, pool: ProxyPool) -> dict[str, int]:
     """Say what the slots that are held weigh in the file: one that has left, as little as there is."""
     known = by_endpoint(site.members.get(pool.id, ()))
-    held = site.slots_of(pool.id).held
-    return {name: _weight(slot, known, fixed=pool.fixed_weights) for name, slot in held.items()}
+    held, fixed = site.slots_of(pool.id).held, pool.fixed_weights
+    return {name: _weight(slot, known, fixed=fixed) for name, slot in held.items()}
 
 
 def _weight(slot: Slot, known: Mapping[tuple[str, int], Member], *, fixed: bool) -> int:

@@ -136,7 +136,7 @@ MemberState = Literal["up", "down", "drain", "disabled", "draining"]
 """draining: it has left the configuration, and its connections end."""
 
 
-class ProxyMember(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProxyMember(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A member as HAProxy has it."""
 
     address: str
