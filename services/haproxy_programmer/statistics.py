@@ -99,6 +99,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.kind, self.proxy, self.server
 
 
+ZERO: Final = Row(kind="server", proxy="", cells=("0",) * len(NUMBERS))
+"""What a worker begins with."""
+
+
 class Read(msgspec.Struct, frozen=True, kw_only=True):
     """All of it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from haproxy_programmer.statistics import Key, Read, Row
+from haproxy_programmer.statistics import ZERO, Key, Read, Row
 
 _WORKERS: Final = 8
 """So many are remembered: around a reload either of two may answer."""
@@ -22,8 +22,7 @@ class Totals:
         """Take in a read; return what has come since the one before, by row and counter.
 
         What a worker has counted when it is seen for the first time is new as a whole. A counter that went
-        back was cleared, and is new as well. Of rows of before only
-        what has changed is there.
+        back was cleared, and is new as well. What has not changed is not there.
         """
         before = self._seen.pop(read.pid, {})
         now = {row.key: row for row in read.rows}
@@ -33,10 +32,8 @@ class Totals:
             self._info.pop(pid, None)
         found: dict[Key, dict[str, int]] = {}
         for key, row in now.items():
-            last = before.get(key)
-            if last is None:
-                found[key] = came({}, row.numbers, counters)
-            elif last.cells != row.cells:
+            last = before.get(key, ZERO)
+            if last.cells != row.cells:
                 found[key] = {
                     name: _since(last.number(name) or 0, number)
                     for name in counters
