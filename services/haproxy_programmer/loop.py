@@ -69,7 +69,7 @@ async def work(life: Life, options: Options) -> None:
         between_reloads=options.reload_interval,
     )
     traffic = Traffic(place, lambda: programmer.site, life.readiness, most=options.server_metrics)
-    programmer.before_reload = traffic.count
+    programmer.structure.before_reload = traffic.count
     life.readiness.revisions_from(inputs.numbers)
     life.serve(traffic_command.commands(options.router, traffic, lambda: programmer.site))
     telling = LogTelling(options.router, lambda: programmer.site, publish, time.monotonic)

@@ -17,7 +17,8 @@ _GENERATION: Final = re.compile(r"proc\.gen: type=str value=<([0-9a-f]*)>")
 _PID: Final = re.compile(r"^Pid: ([0-9]+)$", re.MULTILINE)
 ENABLED: Final = 4
 """Of ``srv_agent_state`` (include/haproxy/check-t.h, CHECK_ST_ENABLED)."""
-QUESTION: Final = "get var proc.gen; show info; show servers state"
+GENERATION: Final = "get var proc.gen"
+QUESTION: Final = f"{GENERATION}; show info; show servers state"
 _COLUMNS: Final = (
     "be_name",
     "srv_name",
@@ -67,12 +68,13 @@ def observed(text: str) -> Observed:
     pid = _PID.search(text)
     if pid is None:
         raise UnreadableError(f"HAProxy answered what is not understood: {text[:200]!r}")
-    generation = _GENERATION.search(text)
-    return Observed(
-        generation=generation[1] if generation is not None else "",
-        pid=int(pid[1]),
-        servers=_servers(text),
-    )
+    return Observed(generation=generation(text), pid=int(pid[1]), servers=_servers(text))
+
+
+def generation(text: str) -> str:
+    """Read the answer to `GENERATION`, or to what begins with it; empty: it is not there."""
+    found = _GENERATION.search(text)
+    return found[1] if found is not None else ""
 
 
 def _servers(text: str) -> dict[tuple[str, str], Server]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from haproxy_programmer.log_pipe import opened
-from haproxy_programmer.observed import Observed, UnreadableError
+from haproxy_programmer.observed import GENERATION, Observed, UnreadableError, generation
 from haproxy_programmer.runtime import SilentError, ask, look
 from haproxy_programmer.site import Place
 
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 _CHECK_WITHIN: Final = 30.0
 _RELOAD_WITHIN: Final = 30.0
 _ANSWERS_WITHIN: Final = 10.0
-_LOOK: Final = 0.01
+_LOOK: Final = 0.004
+"""Seconds between two looks at whether a reload is over: each is one short question."""
 _FAILED: Final = re.compile(r"\[failed: ([0-9]+)\]|Success=0")
 _MASTER: Final = re.compile(r"^([0-9]+)\s+master\s+([0-9]+)", re.MULTILINE)
 
@@ -135,14 +136,26 @@ class Process:
         if not self._watch(self._child.pid):
             raise NotStartedError(self.last_words())
 
-    async def reload(self) -> None:
+    async def reloads(self) -> int:
+        """Ask the master how often it has reloaded.
+
+        Raises:
+            NotReloadedError: it does not answer.
+        """
+        try:
+            return _master(await ask(self._place.master, "show proc"))
+        except SilentError as error:
+            raise NotReloadedError(str(error)) from None
+
+    async def reload(self, before: int) -> None:
         """Have a new worker read the file; return once the master says that it did.
+
+        ``before``: what `reloads` said.
 
         Raises:
             NotReloadedError: the master went on with the worker of before, or does not answer.
         """
         try:
-            before = _master(await ask(self._place.master, "show proc"))
             # from 2.7 on the answer comes at the end and says how it went; before, at once and empty
             said = await ask(self._place.master, "reload")
         except SilentError as error:
@@ -171,11 +184,13 @@ class Process:
         """
         deadline = time.monotonic() + _ANSWERS_WITHIN
         while True:
+            wrong: SilentError | UnreadableError = SilentError("the worker of before still answers")
             try:
-                found = await look(self._place.socket)
-                if found.generation == digest:
-                    return found
-                wrong: SilentError | UnreadableError = SilentError("the worker of before still answers")
+                # asked for first: to tell of thousands of servers takes HAProxy many times as long
+                if generation(await ask(self._place.socket, GENERATION)) in (digest, ""):
+                    found = await look(self._place.socket)
+                    if found.generation == digest:
+                        return found
             except (SilentError, UnreadableError) as error:
                 wrong = error
             if self.pid is None:

@@ -10,7 +10,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from haproxy_programmer import metrics, runtime
@@ -23,19 +23,17 @@ from haproxy_programmer.listing import Listing
 from haproxy_programmer.observed import Observed, Server, UnreadableError
 from haproxy_programmer.plan import plan
 from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
-from haproxy_programmer.render import generation, render
-from haproxy_programmer.render.snippets import explained
+from haproxy_programmer.render import generation
 from haproxy_programmer.rotation import Rotation
 from haproxy_programmer.runtime import SilentError
 from haproxy_programmer.site import Place, Site
 from haproxy_programmer.slots import Slots, deadline
 from haproxy_programmer.standing import Told
-from haproxy_programmer.state_file import state_file
+from haproxy_programmer.structure import RefusedError, Structure
 from haproxy_programmer.telling import Teller
 from haproxy_programmer.wanted import left, wanted
 from haproxy_programmer.writing import UnwritableError
 from vipbus.contracts import Event, ProxyRefused, ProxyReloaded
-from vipbus.runtime.files import write_atomically
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.saved import Saved
 from vipbus.telemetry.trace import TraceContext
@@ -72,8 +70,6 @@ class Programmer:
         """When to look again although nothing changed, on the monotonic clock."""
         self.site: Site | None = None
         """What HAProxy is to be; None: that is not known yet."""
-        self.before_reload: Callable[[], Awaitable[None]] | None = None
-        """Called while the worker of before still answers for all of it."""
         self._inputs = inputs
         self._process = process
         self._place = place
@@ -89,6 +85,8 @@ class Programmer:
         """Why HAProxy is not as it should be, as readiness has it."""
         self._rotation = Rotation(place.socket)
         self._listing = Listing(place)
+        self.structure = Structure(process, place, self._rotation, self._listing)
+        """What goes by a start or a reload."""
         self._findings = Findings(place.socket, router, publish)
         self._idle: set[tuple[str, str]] = set()
         self._seen: Mapping[tuple[str, str], Server] = {}
@@ -198,13 +196,11 @@ class Programmer:
             return False
         self._next_start = began + self._patience
         try:
-            if problem := await self._written(site):
-                self._refuse(generation(site), problem)
-                self._told.silent(f"its configuration is refused: {problem}", time.monotonic())
-                return False
-            self._process.start()
-            metrics.STARTS.add(1)
-            await self._process.answers(generation(site))
+            await self.structure.start(site, self._seen)
+        except RefusedError as error:
+            self._refuse(generation(site), str(error))
+            self._told.silent(f"its configuration is refused: {error}", time.monotonic())
+            return False
         except (NotStartedError, SilentError) as error:
             self._patience = min(2 * self._patience, _AGAIN_AT_MOST)
             self.due = min(self.due, self._next_start)
@@ -228,13 +224,10 @@ class Programmer:
         self._next_reload = now + self._between
         context = self._causes.trace()
         try:
-            if problem := await self._written(site):
-                self._refuse(digest, problem)
-                return there
-            if self.before_reload is not None:
-                await self.before_reload()
-            await self._process.reload()
-            found = await self._process.answers(digest)
+            found = await self.structure.reload(site, self._seen)
+        except RefusedError as error:
+            self._refuse(digest, str(error))
+            return there
         except (NotStartedError, NotReloadedError, SilentError, UnreadableError) as error:
             metrics.RELOADS.add(1, result="failed")
             self._problem("reload", f"HAProxy did not reload, what ran goes on: {error}")
@@ -245,26 +238,6 @@ class Programmer:
         log.info("HAProxy reloaded in %.3f s (%s)", seconds, self._causes.text())
         self._publish(ProxyReloaded(router=self._router, cause=self._causes.text(), seconds=seconds), context)
         return found
-
-    async def _written(self, site: Site) -> str:
-        """Write the new file and have it checked; return why it was refused. The last good one stays then.
-
-        Raises:
-            UnwritableError: a value cannot be written.
-            NotStartedError: HAProxy cannot be run.
-        """
-        text = render(site, self._place)
-        await self._rotation.look(site)
-        try:
-            self._listing.write(site)
-            self._place.new.write_text(text)
-            if problem := await self._process.check():
-                return explained(problem, text)
-            write_atomically(self._place.state, state_file(site, self._seen).encode())
-            self._place.new.replace(self._place.config)
-        except OSError as error:
-            return f"{self._place.directory} takes no files: {error.strerror}"
-        return ""
 
     def _refuse(self, digest: str, reason: str) -> None:
         if digest == self._refused:
