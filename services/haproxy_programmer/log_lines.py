@@ -18,7 +18,7 @@ _FACILITIES: Final = {16: ERRORS, 17: SAMPLE, 18: NOTICES, 19: SAMPLE_ALONE}
 _PRIORITY: Final = re.compile(rb"<([0-9]{1,3})>")
 _ERROR: Final = 3
 _SLOT: Final = re.compile(r"(?:Server |server )([A-Za-z0-9_-]+)/(s[0-9]+)\b")
-_OWN: Final = re.compile(r"changed from CLI|maintenance|drain")
+_OWN: Final = (b"changed from CLI", b"maintenance", b"drain")
 """What follows from the programmer's own commands, which have said it with its cause."""
 
 _Number = Annotated[int, msgspec.Meta(ge=-1, le=2**53 - 1)]
@@ -71,15 +71,21 @@ class UnreadableLineError(Exception):
     """It is none of ours."""
 
 
-def origin(line: bytes) -> Literal["request", "notice", "twice", ""]:
-    """Say what a line is without reading it; empty: none. A sampled error has come already, by itself."""
+def origin(line: bytes) -> Literal["request", "notice", "twice", "echo", ""]:
+    """Say what a line is without reading it; empty: none.
+
+    A sampled error has come already, by itself. An echo is what a command did: a thousand verdicts are a
+    thousand of them, which nobody is to wait for.
+    """
     found = _PRIORITY.match(line)
     facility = _FACILITIES.get(int(found[1]) >> 3) if found is not None else None
     if found is None or facility is None:
         return ""
     if facility == SAMPLE and int(found[1]) & 7 <= _ERROR:
         return "twice"
-    return "notice" if facility == NOTICES else "request"
+    if facility != NOTICES:
+        return "request"
+    return "echo" if any(word in line for word in _OWN) else "notice"
 
 
 def request(line: bytes) -> Request:
@@ -113,8 +119,8 @@ def said(text: str) -> str:
     return plain(octets.decode("utf-8", errors="backslashreplace"))[:1000]
 
 
-def notice(line: bytes) -> Notice | None:
-    """Read a line of HAProxy's own; None: it is an echo of a command.
+def notice(line: bytes) -> Notice:
+    """Read a line of HAProxy's own.
 
     Raises:
         UnreadableLineError: it is none.
@@ -123,8 +129,6 @@ def notice(line: bytes) -> Notice | None:
     if found is None:
         raise UnreadableLineError("it has no priority")
     text = plain(line[found.end() :].decode("utf-8", errors="backslashreplace").strip())[:500]
-    if _OWN.search(text):
-        return None
     about = _SLOT.search(text)
     return Notice(
         text=text,

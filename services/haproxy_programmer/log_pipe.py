@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-_AT_ONCE: Final = 65536
+_AT_ONCE: Final = 1 << 18
+"""Octets that the pipe holds, where the kernel lets us (pipe(7), F_SETPIPE_SZ), and that are read at once."""
+_PAUSE: Final = 0.02
+"""Seconds between two reads: a thousand verdicts are a thousand lines, and each alone would wake this process
+in the middle of writing them."""
 _LONGEST: Final = 8192
 """Octets of a line; what is longer is none of ours."""
 
@@ -59,9 +64,18 @@ class LogPipe:
         self._lines = Lines()
         self._on_line = on_line
         self._reader = opened(path)
-        asyncio.get_running_loop().add_reader(self._reader, self._read)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _AT_ONCE)
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._wait()
+
+    def _wait(self) -> None:
+        self._loop.add_reader(self._reader, self._read)
 
     def _read(self) -> None:
+        self._loop.remove_reader(self._reader)
+        self._pause = self._loop.call_later(_PAUSE, self._wait)
         try:
             octets = os.read(self._reader, _AT_ONCE)
         except BlockingIOError:
@@ -71,5 +85,7 @@ class LogPipe:
 
     def close(self) -> None:
         """Read no more; HAProxy goes on writing."""
-        asyncio.get_running_loop().remove_reader(self._reader)
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._reader)
         os.close(self._reader)

@@ -69,7 +69,7 @@ class LogTelling:
     def line(self, line: bytes) -> None:
         """Take in a line, whatever it is."""
         kind = origin(line)
-        if kind == "twice":
+        if kind in ("twice", "echo"):
             return
         if not kind:
             metrics.LOGS.add(1, result="unreadable")
@@ -81,7 +81,8 @@ class LogTelling:
         try:
             if kind == "request":
                 self._publish(self._event(request(line)), record("request"))
-            elif (found := notice(line)) is not None:
+            else:
+                found = notice(line)
                 log.log(logging.WARNING if found.grave else logging.INFO, "HAProxy: %s", self._words(found))
         except UnreadableLineError:
             metrics.LOGS.add(1, result="unreadable")

@@ -101,10 +101,13 @@ class Programmer:
     async def step(self) -> None:
         """Take in what changed and bring HAProxy there."""
         began = time.monotonic()
-        self._causes.add(self._inputs.changes())
+        changes = self._inputs.changes()
+        self._causes.add(changes)
         if not self._inputs.ready or self._inputs.revision is None:
             self.due = math.inf
             return
+        if not changes and began < self.due < math.inf and self._process.pid is not None:
+            return  # a verdict of the other tier, or a revision that is not whole yet
         self._readiness.done("a configuration")
         site = desired(
             self._inputs.revision,

@@ -265,7 +265,8 @@ def test_a_pipe_that_nobody_empties_stops_no_request_and_what_is_lost_is_counted
     publish(nats_server, programmer, free_port())
     eventually(lambda: get(programmer.port)[0] == 503, "it fails", within=20)
     programmer.kill()
-    assert {get(programmer.port)[0] for _ in range(600)} == {503}, "more than a pipe takes"
+    path = "/" + "x" * 199
+    assert {get(programmer.port, path)[0] for _ in range(1000)} == {503}, "more than a pipe takes"
     start(programmer)
     eventually(lambda: (programmer.metric("log_lines_lost_total") or 0) > 0, "it is counted", within=20)
 
