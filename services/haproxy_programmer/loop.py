@@ -29,10 +29,12 @@ from vipbus.telemetry.trace import TraceContext
 log = logging.getLogger(__name__)
 
 _LAST_WORDS: Final = 1.0
-_PAUSE: Final = 0.001
-"""Seconds without another change that end a burst of them,"""
-_BURST: Final = 0.05
-"""and after which what came of it is done in any case."""
+_ALONE: Final = 0.001
+"""Seconds without another change after which one that came alone is acted on,"""
+_PAUSE: Final = 0.004
+"""after which a burst of them is over: they are as late as a busy bus makes them,"""
+_BURST: Final = 0.1
+"""and after which what came of it is acted on in any case."""
 _LONGEST_PATH: Final = 80
 """Characters of the directory: a socket's path ends at 107, and HAProxy adds to it while it binds."""
 
@@ -43,7 +45,7 @@ async def work(life: Life, options: Options) -> None:
     Raises:
         FatalError: the state directory cannot hold HAProxy's files.
     """
-    wake = asyncio.Event()
+    wake = Wake()
     place = _place(life, options)
     publishing: set[asyncio.Task[None]] = set()
 
@@ -134,16 +136,37 @@ def _place(life: Life, options: Options) -> Place:
     return Place(directory=directory, user=options.user, group=options.user, connections=connections(1000))
 
 
-async def burst(wake: asyncio.Event) -> None:
+class Wake:
+    """What wakes the loop."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        """How many have woken it since it was last cleared."""
+        self._event = asyncio.Event()
+        self.wait = self._event.wait
+
+    def set(self) -> None:
+        """Wake it."""
+        self.changes += 1
+        self._event.set()
+
+    def clear(self) -> None:
+        """Let it sleep."""
+        self.changes = 0
+        self._event.clear()
+
+
+async def burst(wake: Wake) -> None:
     """Wait while changes come one after the other: a thousand verdicts at once are one batch, not ten."""
     deadline = time.monotonic() + _BURST
-    while wake.is_set() and time.monotonic() < deadline:
+    while wake.changes and time.monotonic() < deadline:
+        pause = _ALONE if wake.changes == 1 else _PAUSE
         wake.clear()
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(pause)
     wake.clear()
 
 
-async def _wait(wake: asyncio.Event, seconds: float) -> None:
+async def _wait(wake: Wake, seconds: float) -> None:
     try:
         async with asyncio.timeout(max(0.0, min(seconds, 3600.0))):
             await wake.wait()

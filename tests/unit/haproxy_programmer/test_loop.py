@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from haproxy_programmer.loop import burst
+from haproxy_programmer.loop import Wake, burst
 
 _HANGS = 20
 
@@ -13,7 +13,7 @@ def story(changes: int | None) -> int:
     """Let changes come, one each turn of the loop, or without an end; count those of the first batch."""
 
     async def whole() -> int:
-        wake = asyncio.Event()
+        wake = Wake()
         seen = 0
 
         async def come() -> None:
@@ -26,7 +26,7 @@ def story(changes: int | None) -> int:
         coming = asyncio.ensure_future(come())
         await asyncio.sleep(0)
         await burst(wake)
-        assert not wake.is_set()
+        assert not wake.changes
         coming.cancel()
         return seen
 
@@ -53,7 +53,7 @@ def test_nothing_is_waited_for_where_nothing_came() -> None:
                 await asyncio.sleep(0)
 
         turning = asyncio.ensure_future(turn())
-        await burst(asyncio.Event())
+        await burst(Wake())
         assert turns == 0
         turning.cancel()
 
