@@ -87,6 +87,8 @@ class Inputs:
         )
 
     def _verdict_changes(self) -> Iterator[Change]:
+        """Give the last change of each pool: a thousand at once are written by its cause."""
+        last: dict[str, Entry[Verdict]] = {}
         for key, entry in self._health.entries.items():
             if self._seen_verdicts.get(key) is entry or not key.startswith(_POOLS):
                 continue
@@ -98,11 +100,12 @@ class Inputs:
                 now.weight,
                 now.weight_added,
             ):
-                yield Change(
-                    text=f"{_named(now.real_server)} is {now.verdict}: {now.cause}",
-                    pool=now.virtual_server,
-                    trace=entry.trace,
-                )
+                last.pop(now.virtual_server, None)
+                last[now.virtual_server] = entry
+        for pool, entry in last.items():
+            now = entry.value
+            text = f"{_named(now.real_server)} is {now.verdict}: {now.cause}"
+            yield Change(text=text, pool=pool, trace=entry.trace)
 
     def _operator_changes(self) -> Iterator[Change]:
         for change in self._operators.changes():

@@ -18,7 +18,8 @@ _PID: Final = re.compile(r"^Pid: ([0-9]+)$", re.MULTILINE)
 ENABLED: Final = 4
 """Of ``srv_agent_state`` (include/haproxy/check-t.h, CHECK_ST_ENABLED)."""
 GENERATION: Final = "get var proc.gen"
-QUESTION: Final = f"{GENERATION}; show info; show servers state"
+WORKER: Final = f"{GENERATION}; show info"
+QUESTION: Final = f"{WORKER}; show servers state"
 _COLUMNS: Final = (
     "be_name",
     "srv_name",
@@ -58,6 +59,11 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     servers: Mapping[tuple[str, str], Server]
     """By the names of backend and server."""
 
+    @property
+    def worker(self) -> tuple[str, int]:
+        """Who it is."""
+        return self.generation, self.pid
+
 
 def observed(text: str) -> Observed:
     """Read the answer to `QUESTION`.
@@ -65,10 +71,20 @@ def observed(text: str) -> Observed:
     Raises:
         UnreadableError: it is none.
     """
+    found, pid = worker(text)
+    return Observed(generation=found, pid=pid, servers=_servers(text))
+
+
+def worker(text: str) -> tuple[str, int]:
+    """Read the answer to `WORKER`, or to what begins with it: the generation, and the process id.
+
+    Raises:
+        UnreadableError: it is none.
+    """
     pid = _PID.search(text)
     if pid is None:
         raise UnreadableError(f"HAProxy answered what is not understood: {text[:200]!r}")
-    return Observed(generation=generation(text), pid=int(pid[1]), servers=_servers(text))
+    return generation(text), int(pid[1])
 
 
 def generation(text: str) -> str:

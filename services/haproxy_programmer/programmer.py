@@ -20,7 +20,7 @@ from haproxy_programmer.documents import Documents
 from haproxy_programmer.findings import Findings
 from haproxy_programmer.inputs import Inputs
 from haproxy_programmer.listing import Listing
-from haproxy_programmer.observed import Observed, Server, UnreadableError
+from haproxy_programmer.observed import Observed, UnreadableError
 from haproxy_programmer.plan import plan
 from haproxy_programmer.process import NotReloadedError, NotStartedError, Process
 from haproxy_programmer.render import generation
@@ -31,7 +31,7 @@ from haproxy_programmer.slots import Slots, deadline
 from haproxy_programmer.standing import Told
 from haproxy_programmer.structure import RefusedError, Structure
 from haproxy_programmer.telling import Teller
-from haproxy_programmer.wanted import left, wanted
+from haproxy_programmer.wanted import Wanted, left, wanted
 from haproxy_programmer.writing import UnwritableError
 from vipbus.contracts import Event, ProxyRefused, ProxyReloaded
 from vipbus.runtime.readiness import Readiness
@@ -89,7 +89,7 @@ class Programmer:
         """What goes by a start or a reload."""
         self._findings = Findings(place.socket, router, publish)
         self._idle: set[tuple[str, str]] = set()
-        self._seen: Mapping[tuple[str, str], Server] = {}
+        self._seen = Observed(generation="", pid=0, servers={})
         """What the last look found."""
         self._refused = ""
         """The generation that HAProxy refused: it is not tried again."""
@@ -164,34 +164,52 @@ class Programmer:
         if self._process.pid is None and not await self._start(site, began):
             self._tell(site, None)
             return
+        digest, want = generation(site), wanted(site)
+        done = await self._at_once(want, digest)
         there = await runtime.look(self._place.socket)
         self._told.heard(time.monotonic())
-        if there.generation != generation(site):
-            self._seen = there.servers
+        if there.generation != digest:
+            self._seen = there
             there = await self._reload(site, there)
-        current = there.generation == generation(site)
+        current = there.generation == digest
         if current:
             self._problem("reload", "")
             self._refused = ""
-        want = wanted(site)
-        commands = plan(want, there.servers)
-        if commands:
-            refused = await runtime.apply(self._place.socket, commands)
-            metrics.COMMANDS.add(len(commands) - len(refused), result="done")
-            if refused:
-                metrics.COMMANDS.add(len(refused), result="refused")
-                log.warning("HAProxy refused %d commands: %s", len(refused), refused[0])
-            _log(commands, self._causes.text())
+        missing = plan(want, there.servers)
+        if missing:
+            await self._apply(missing)
             there = await runtime.look(self._place.socket)
+            missing, done = plan(want, there.servers), True
+        if done:
             metrics.APPLY_SECONDS.observe(time.monotonic() - began)
-        left = plan(want, there.servers)
-        self._problem("haproxy", f"HAProxy did not take {left[0]!r}; it is tried again" if left else "")
-        self._seen = there.servers
+        self._problem("haproxy", f"HAProxy did not take {missing[0]!r}; it is tried again" if missing else "")
+        self._seen = there
         self._causes.add(await self._findings.look(site, there))
         self._readiness.problem("certificates", await self._rotation.bring(site, there.pid))
         self._readiness.problem("lists", await self._listing.bring(site, there.pid, current=current))
         await self._drains(site, there)
         self._tell(site, there)
+
+    async def _at_once(self, want: Mapping[tuple[str, str], Wanted], digest: str) -> bool:
+        """Give what is new to the worker that the last look was at, before all of it is looked at again.
+
+        True: it was given; whether it was taken, the look after it tells.
+        """
+        if self._seen.generation != digest:
+            return False
+        commands = plan(want, self._seen.servers)
+        if not commands or await runtime.worker(self._place.socket) != self._seen.worker:
+            return False
+        await self._apply(commands)
+        return True
+
+    async def _apply(self, commands: tuple[str, ...]) -> None:
+        refused = await runtime.apply(self._place.socket, commands)
+        metrics.COMMANDS.add(len(commands) - len(refused), result="done")
+        if refused:
+            metrics.COMMANDS.add(len(refused), result="refused")
+            log.warning("HAProxy refused %d commands: %s", len(refused), refused[0])
+        _log(commands, self._causes.text())
 
     async def _start(self, site: Site, began: float) -> bool:
         if began < self._next_start:
@@ -199,7 +217,7 @@ class Programmer:
             return False
         self._next_start = began + self._patience
         try:
-            await self.structure.start(site, self._seen)
+            await self.structure.start(site, self._seen.servers)
         except RefusedError as error:
             self._refuse(generation(site), str(error))
             self._told.silent(f"its configuration is refused: {error}", time.monotonic())
@@ -227,7 +245,7 @@ class Programmer:
         self._next_reload = now + self._between
         context = self._causes.trace()
         try:
-            found = await self.structure.reload(site, self._seen)
+            found = await self.structure.reload(site, there.servers)
         except RefusedError as error:
             self._refuse(digest, str(error))
             return there

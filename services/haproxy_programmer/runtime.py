@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from haproxy_programmer.observed import QUESTION, SESSIONS, Observed, busy, observed
+from haproxy_programmer.observed import QUESTION, SESSIONS, WORKER, Observed, busy, observed
+from haproxy_programmer.observed import worker as who
 from haproxy_programmer.plan import batches
 
 _WITHIN: Final = 5.0
@@ -60,6 +61,16 @@ async def look(socket: Path) -> Observed:
         UnreadableError: it is not understood.
     """
     return observed(await ask(socket, QUESTION))
+
+
+async def worker(socket: Path) -> tuple[str, int]:
+    """Ask a worker who it is: its generation, and its process id.
+
+    Raises:
+        SilentError: there is no answer.
+        UnreadableError: it is not understood.
+    """
+    return who(await ask(socket, WORKER))
 
 
 async def sessions(socket: Path) -> dict[tuple[str, str], int]:

@@ -18,6 +18,7 @@ import pytest
 from tests.support.config import publish_config
 from tests.support.nats import NatsServer
 from tests.support.proxy import ROUTER, Programmer, Server, answers, get, haproxy, member, pool, proxy
+from tests.support.proxy_socket import ask
 from tests.support.waiting import eventually
 from vipbus.bus import Bus, BusAddress
 from vipbus.contracts import HEALTH, OPERATOR, PROXY, Bucket, OperatorState, ProxyPoolTable, Verdict
@@ -122,6 +123,27 @@ def test_health_weight_and_an_operators_word_take_no_reload(
     said = read(nats_server)
     assert said is not None
     assert {each.port: each.state for each in said.members} == {first: "up", second: "up", third: "up"}
+
+
+def test_what_somebody_says_to_haproxy_meanwhile_is_put_right(
+    programmer: Programmer, nats_server: NatsServer, servers: list[Server]
+) -> None:
+    first, second, third = (each.port for each in servers)
+    publish(nats_server, programmer, [first, second, third])
+    everyone = {str(first), str(second), str(third)}
+    eventually(lambda: answers(programmer.port) == everyone, "all three serve", within=20)
+    said: tuple[tuple[VerdictName, str], ...] = (("down", "maint"), ("up", "drain"))
+    for word, by_hand in said * 3:
+        # by hand against what is wanted, and at once a change of another member: it goes by the last look
+        assert not ask(programmer.haproxy / "stats.sock", f"set server pool-web/s2 state {by_hand}").strip()
+        verdict(nats_server, first, word)
+        serving = everyone if word == "up" else everyone - {str(first)}
+        eventually(lambda serving=serving: answers(programmer.port) == serving, f"the first is {word}")
+    workers = programmer.workers()
+    ask(programmer.haproxy / "master.sock", "reload")
+    eventually(lambda: not set(workers) & set(programmer.workers()), "another worker", within=20)
+    verdict(nats_server, first, "down")
+    eventually(lambda: answers(programmer.port) == everyone - {str(first)}, "it is told too")
 
 
 def test_members_come_and_go_in_slots(
