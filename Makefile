@@ -119,7 +119,7 @@ bench-config: packages $(VENV)/.installed ## One revision of 37,298 real servers
 	$(BIN)/python -m tests.bench.config --write docs/benchmarks.md
 
 .PHONY: bench-proxy
-bench-proxy: packages $(VENV)/.installed ## Proxies: events until they are obeyed, reloads, batches, beside file and reload (about 10 minutes)
+bench-proxy: packages $(VENV)/.installed ## Proxies: events until they are obeyed, reloads, batches, beside file and reload (about 3 minutes)
 	$(BIN)/python -m tests.bench.proxy --write docs/benchmarks.md
 
 .PHONY: test-compose

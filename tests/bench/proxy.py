@@ -24,6 +24,7 @@ from tests.bench.report import write_section
 from tests.support.nats import NatsServer, free_port
 from tests.support.proxy import Programmer, haproxy
 from tests.support.proxy_nginx import nginx
+from tests.support.wrk import Wrk
 from vipbus.bus import Bus, BusAddress
 
 NAME = "bench-proxy"
@@ -38,7 +39,11 @@ machine. Obeyed: from the event, or the script's start, to the first answer that
 new connection. Reload: a part of the structure changes, until the new worker answers. Batches: from the
 revision's head, the first of the verdicts, or the moment at which the bus had the last, to the last command
 that HAProxy acknowledged; for the file, to the new worker's answer. The ratio is vipbus over that row.
+Under wrk: meanwhile eight clients ask the proxy {load:,.0f} times a second in all, and no request fails.
 """
+_LOADED = ", under wrk"
+_PAUSE = 4
+"""Milliseconds that each client of the load rests: without a rest they would take two processors."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,11 @@ def plain_rows(shape: Shape, rounds: int) -> list[Row]:
     return rows
 
 
-async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
-    """Measure vipbus.
+async def our_rows(ours: Ours, rounds: int, reloads: int) -> tuple[list[Row], float]:
+    """Measure vipbus; give the requests a second that were its load, too.
 
     Raises:
-        AssertionError: HAProxy does not hold what was said.
+        AssertionError: HAProxy does not hold what was said, or a request of the load failed.
     """
     rows = []
     shape = ours.shape
@@ -119,27 +124,47 @@ async def our_rows(ours: Ours, rounds: int, reloads: int) -> list[Row]:
         spans.append((ours.new_worker(before) - began) * 1e-9)
     rows.append(Row("reload", "vipbus", tuple(spans)))
     for count in BATCHES:
-        spans = []
-        for number in range(rounds):
-            await ours.read_back()
-            shape.weights[:count] = [2 + number % 100] * count
-            began = await ours.publish()
-            spans.append((ours.taken(began, count) - began) * 1e-9)
-        rows.append(Row(f"{count:,} weights, one revision", "vipbus", tuple(spans)))
-        ours.check()
+        rows += await _weights(ours, count, rounds)
     for count in BATCHES:
-        spans = []
-        after = []
-        for _ in range(rounds):
-            await ours.read_back()
-            began, ended = await ours.flip(count)
-            taken = ours.taken(began, count)
-            spans.append((taken - began) * 1e-9)
-            after.append(max(0, taken - ended) * 1e-9)
-        rows.append(Row(f"{count:,} verdicts", "vipbus", tuple(spans)))
-        rows.append(Row(f"{count:,} verdicts, from the last", "vipbus", tuple(after)))
-        ours.check()
-    return rows
+        rows += await _verdicts(ours, count, rounds)
+    load = Wrk(shape.port, [str(port) for port in shape.members], keep=True, pause=_PAUSE)
+    began_at = time.monotonic()
+    try:
+        for row in (*await _weights(ours, MANY, rounds), *await _verdicts(ours, MANY, rounds)):
+            rows.append(replace(row, what=f"{row.what}{_LOADED}"))
+        seconds = time.monotonic() - began_at
+        found = load.end()
+    finally:
+        load.kill()
+    assert found.failed == 0, found
+    return rows, found.requests / seconds
+
+
+async def _weights(ours: Ours, count: int, rounds: int) -> list[Row]:
+    spans = []
+    for _ in range(rounds):
+        await ours.read_back()
+        ours.shape.weights[:count] = [2 + (ours.shape.weights[0] - 1) % 100] * count  # another one each time
+        began = await ours.publish()
+        spans.append((ours.taken(began, count) - began) * 1e-9)
+    ours.check()
+    return [Row(f"{count:,} weights, one revision", "vipbus", tuple(spans))]
+
+
+async def _verdicts(ours: Ours, count: int, rounds: int) -> list[Row]:
+    spans = []
+    after = []
+    for _ in range(rounds):
+        await ours.read_back()
+        began, ended = await ours.flip(count)
+        taken = ours.taken(began, count)
+        spans.append((taken - began) * 1e-9)
+        after.append(max(0, taken - ended) * 1e-9)
+    ours.check()
+    return [
+        Row(f"{count:,} verdicts", "vipbus", tuple(spans)),
+        Row(f"{count:,} verdicts, from the last", "vipbus", tuple(after)),
+    ]
 
 
 def show(ours: Sequence[Row], plain: Sequence[Row]) -> str:
@@ -155,7 +180,7 @@ def show(ours: Sequence[Row], plain: Sequence[Row]) -> str:
     for row in ours:
         line(row, "", "")
         peer = by_what.get(row.what) or by_what.get(f"{row.what.split()[0]} members")
-        if peer is not None:
+        if peer is not None and not row.what.endswith(_LOADED):
             line(
                 replace(peer, what=row.what),
                 ratio(row.found.median, peer.found.median),
@@ -165,8 +190,8 @@ def show(ours: Sequence[Row], plain: Sequence[Row]) -> str:
     return table(header, lines)
 
 
-def measure(rounds: int, reloads: int) -> tuple[list[Row], list[Row]]:
-    """Measure both, one after the other."""
+def measure(rounds: int, reloads: int) -> tuple[list[Row], list[Row], float]:
+    """Measure both, one after the other; and give the requests a second of the load."""
     with ExitStack() as stack:
         first, second = stack.enter_context(nginx(2))
         shape = Shape(free_port(), (first, second))
@@ -183,7 +208,7 @@ def measure(rounds: int, reloads: int) -> tuple[list[Row], list[Row]]:
         programmer.start("--reload-interval", "0.1")
         shape = Shape(programmer.port, (first, second))
 
-        async def whole() -> list[Row]:
+        async def whole() -> tuple[list[Row], float]:
             bus = Bus(BusAddress(url=server.url), source="bench")
             bus.start()
             try:
@@ -192,7 +217,8 @@ def measure(rounds: int, reloads: int) -> tuple[list[Row], list[Row]]:
             finally:
                 await bus.close()
 
-        return asyncio.run(whole()), plain
+        ours, load = asyncio.run(whole())
+        return ours, plain, load
 
 
 def main() -> None:
@@ -206,13 +232,14 @@ def main() -> None:
     rounds, reloads = (3, 3) if options.short else (options.rounds, options.reloads)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # what it started is to end with it
     busy = Busy()
-    shown = show(*measure(rounds, reloads))
-    print(shown)
+    ours, plain, load = measure(rounds, reloads)
+    shown = show(ours, plain)
+    print(f"{shown}\n\nwrk: {load:,.0f} requests a second")
     if options.write:
         told = subprocess.run([haproxy(), "-v"], capture_output=True, text=True, check=True).stdout
         machine = f"Machine: {describe()}, HAProxy {told.split()[2].partition('-')[0]}. "
         machine += f"It was busy {busy.share():.0%}."
-        introduction = _INTRODUCTION.format(many=MANY).strip()
+        introduction = _INTRODUCTION.format(many=MANY, load=load).strip()
         write_section(options.write, NAME, f"{introduction}\n\n{shown}\n\n{machine}")
         print(f"written to {options.write}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,9 +73,8 @@ class Ours:
 
     async def tell(self) -> int:
         """Tell who of the two is up; give when (ns of the monotonic clock)."""
-        began = time.monotonic_ns()
-        said = (self._verdict(real, up) for real, up in zip(self._web, self.shape.up, strict=True))
-        await self._write(said)
+        said = [self._verdict(real, up) for real, up in zip(self._web, self.shape.up, strict=True)]
+        began, _ = await self._write(said)
         return began
 
     async def flip(self, count: int) -> tuple[int, int]:
@@ -84,10 +83,10 @@ class Ours:
         Give when the first was written, and when the bus had the last (ns of the monotonic clock).
         """
         self._down ^= set(range(count))
-        began = time.monotonic_ns()
         members = self._many()
-        await self._write(self._verdict(members[number], number not in self._down) for number in range(count))
-        return began, time.monotonic_ns()
+        return await self._write(
+            [self._verdict(members[number], number not in self._down) for number in range(count)]
+        )
 
     def taken(self, since: int, count: int) -> int:
         """Wait until so many commands were acknowledged since; give when the last was."""
@@ -113,7 +112,7 @@ class Ours:
 
     def new_worker(self, before: int) -> int:
         """Wait for another worker; give when it answered."""
-        eventually(lambda: self.worker() not in (0, before), "another worker", within=_WITHIN, every=0.0005)
+        eventually(lambda: self.worker() not in (0, before), "another worker", within=_WITHIN, every=0.002)
         return time.monotonic_ns()
 
     def check(self) -> None:
@@ -161,15 +160,18 @@ class Ours:
             lease=1,
         )
 
-    async def _write(self, verdicts: Iterable[Verdict]) -> None:
-        said = list(verdicts)
+    async def _write(self, said: Sequence[Verdict]) -> tuple[int, int]:
+        """Write verdicts; give when the first was sent, and when the bus had the last (ns)."""
         writes = [(each.key, msgspec.json.encode(each), self._revisions.get(each.key, 0)) for each in said]
         context = trace.record("bench")
         now = datetime.now(UTC)
+        began = time.monotonic_ns()
         revisions = await self._bus.write_many(HEALTH, writes, trace=context, time=now)
+        ended = time.monotonic_ns()
         for (key, _, _), revision in zip(writes, revisions, strict=True):
             assert revision is not None, f"somebody else wrote {key}"
             self._revisions[key] = revision
+        return began, ended
 
 
 def _is_up(member: ProxyMember) -> bool:

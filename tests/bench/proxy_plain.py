@@ -76,7 +76,7 @@ class Plain:
 
     def new_worker(self, before: int) -> int:
         """Wait for another worker; give when it answered (ns of the monotonic clock)."""
-        eventually(lambda: self._worker() not in (0, before), "another worker", within=30, every=0.0005)
+        eventually(lambda: self._worker() not in (0, before), "another worker", within=30, every=0.002)
         return time.monotonic_ns()
 
     def alone(self) -> None:

@@ -40,6 +40,7 @@ async def publish_config_on(
     while not follow.live:  # noqa: ASYNC110  # the caller has a time limit
         await asyncio.sleep(0.01)
     before = dict(follow.entries)
+    bus.unfollow(follow)
     context = trace.record("publish")
     bodies = encoded(entities)
 

@@ -1,4 +1,5 @@
--- Counts what is answered. Arguments: every body that an answer may have.
+-- Counts what is answered. Arguments: every body that an answer may have, and pause=N, the milliseconds that a
+-- connection rests after an answer.
 bodies = {}
 wrong = 0
 local expected = {}
@@ -10,7 +11,12 @@ end
 
 function init(arguments)
     for _, body in ipairs(arguments) do
-        expected[body] = true
+        local pause = string.match(body, "^pause=(%d+)$")
+        if pause then
+            delay = function() return tonumber(pause) end  -- wrk looks for it once this function has ended
+        else
+            expected[body] = true
+        end
     end
 end
 

@@ -40,9 +40,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wrk:
-    """Clients of a proxy on a port, each on a connection that it keeps or on a new one for each request."""
+    """Clients of a proxy on a port, each on a connection that it keeps or on a new one for each request.
 
-    def __init__(self, port: int, expected: Collection[str], *, keep: bool, clients: int = 8) -> None:
+    ``pause``: milliseconds that each waits between two requests.
+    """
+
+    def __init__(
+        self, port: int, expected: Collection[str], *, keep: bool, clients: int = 8, pause: int = 0
+    ) -> None:
         executable = shutil.which("wrk")
         if executable is None:
             (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no wrk here")
@@ -52,7 +57,7 @@ class Wrk:
                 *(executable, "-t", "1", "-c", str(clients), "-d", str(_LONGEST), "--timeout", "30"),
                 *("-s", str(Path(__file__).with_name("wrk.lua"))),
                 *(() if keep else ("-H", "Connection: close")),
-                *(f"http://127.0.0.1:{port}/", *expected),
+                *(f"http://127.0.0.1:{port}/", *((f"pause={pause}",) if pause else ()), *expected),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
