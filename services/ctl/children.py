@@ -42,6 +42,17 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     log_file: Path | None = None
     """Where its stdout and stderr go; None: to the supervisor's own stderr."""
 
+    @property
+    def module(self) -> str | None:
+        """The module that `python_module` made its command of; None: it is another program."""
+        start = python_module("")[:-1]
+        return self.command[len(start)] if self.command[: len(start)] == start else None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What follows the module in its command."""
+        return self.command[len(python_module("")) :]
+
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What ``vipbus run`` was told."""

@@ -17,6 +17,7 @@ from ctl.children import (
     services,
 )
 from ctl.exits import EXIT_NO, EXIT_WRONG
+from ctl.forks import Forks
 from ctl.preflight import NotReadyToRunError
 from ctl.supervisor import Supervisor
 from vipbus.runtime.privileges import Capability
@@ -89,6 +90,7 @@ def _start(supervisor: Supervisor, settings: RunSettings, executable: str | None
         assert settings.bus is not None  # noqa: S101  # there is either an executable or a URL
         embedded_bus.tell_address(settings.state_dir, settings.bus)
         bus = embedded_bus.without_secret(settings.bus)
+    supervisor.forks = Forks()  # while the server starts
     router = _start_config_service(supervisor, settings)
     stderr.configure(router, settings.log)
     if executable is not None:

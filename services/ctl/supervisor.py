@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from ctl.children import CONFIG_SERVICE, Child
+from ctl.forks import Fork, Forks, Program
 from ctl.supervisor_file import ChildState
 from vipbus.runtime import service_manager
 from vipbus.runtime.privileges import Capability, before_exec
@@ -34,11 +35,14 @@ _NOT_STARTED = Ending(status=127)
 """As a shell says it when a program cannot be started."""
 
 
+Process = subprocess.Popen[bytes] | Fork
+
+
 @dataclass
 class _Running:
     child: Child
     history: History = field(default_factory=History)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     due: float | None = None
     """When it is started again, on the monotonic clock."""
     end: Ending | None = None
@@ -62,6 +66,8 @@ class Supervisor:
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.on_change = on_change
+        self.forks: Forks | None = None
+        """What services are forked from; None: each is an interpreter of its own."""
         self._held = tuple(held)
         self._extra = tuple(extra)
         # the state directory tells the children of the bus: a URL with a password stays out of sight
@@ -83,29 +89,36 @@ class Supervisor:
         """From its next start on, start a child in this way."""
         self._children[child.name].child = child
 
-    def popen(
-        self, child: Child, *, environment: Mapping[str, str] | None = None, output: int | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start a process with a child's privileges; it is not watched over.
+    def _begin(self, child: Child, environment: Mapping[str, str], output: int | None) -> Process:
+        """Start a process with a child's privileges.
 
         Raises:
             OSError: it could not be started.
         """
+        module = child.module
+        forks = self.forks if module is not None and self.forks is not None and self.forks.current else None
+        become = before_exec(
+            (*child.capabilities, *self._extra),
+            parent=os.getpid(),
+            signal_mask=self._mask_before,
+            on_parent_death=child.on_parent_death,
+            execs=forks is None,
+        )
+        environment = {**self._environ, **dict(child.environment), **environment}
+        kept = (*self._held, *child.descriptors)
         # a process group of its own: Ctrl-C is for the supervisor, which stops them in order
+        if forks is not None and module is not None:
+            program = Program(child.name, child.command, module, child.arguments, environment)
+            return forks.start(program, become=become, keep=kept, output=output)
         return subprocess.Popen(  # noqa: S603  # our own modules and nats-server
             child.command,
-            env={**self._environ, **dict(child.environment), **(environment or {})},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=(*self._held, *child.descriptors),
+            pass_fds=kept,
             process_group=0,
-            preexec_fn=before_exec(  # noqa: PLW1509  # this process has one thread
-                (*child.capabilities, *self._extra),
-                parent=os.getpid(),
-                signal_mask=self._mask_before,
-                on_parent_death=child.on_parent_death,
-            ),
+            preexec_fn=become,  # noqa: PLW1509  # this process has one thread
         )
 
     def _launch(self, running: _Running) -> None:
@@ -119,7 +132,7 @@ class Supervisor:
                 output = None
                 if child.log_file is not None:
                     output = stack.enter_context(child.log_file.open("ab")).fileno()
-                running.process = self.popen(child, environment=environment, output=output)
+                running.process = self._begin(child, environment, output)
         except (OSError, subprocess.SubprocessError) as error:
             log.error("%s could not be started: %s", child.name, error)  # noqa: TRY400  # one line says it
             self._died(running, _NOT_STARTED)
@@ -138,15 +151,6 @@ class Supervisor:
                     self._launch(running)
             if self._next_signal(self._until_due()) in _STOP:
                 return
-
-    def wait(self, process: subprocess.Popen[bytes], within: float) -> bool:
-        """Wait for a process that is not watched over; False when told to stop meanwhile, or too late."""
-        deadline = time.monotonic() + within
-        while process.poll() is None:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or self._next_signal(remaining) in _STOP:
-                return False
-        return True
 
     def pause(self, seconds: float) -> bool:
         """Wait; False when told to stop meanwhile."""

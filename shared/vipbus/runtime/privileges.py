@@ -71,13 +71,18 @@ class _Data(ctypes.Structure):
 
 
 def before_exec(
-    keep: Iterable[Capability], *, parent: int, signal_mask: Iterable[int], on_parent_death: signal.Signals
+    keep: Iterable[Capability],
+    *,
+    parent: int,
+    signal_mask: Iterable[int],
+    on_parent_death: signal.Signals,
+    execs: bool = True,
 ) -> Callable[[], None]:
-    """Make what a child runs between fork and exec (subprocess's ``preexec_fn``).
+    """Make what a child runs between fork and exec (subprocess's ``preexec_fn``), or in place of an exec.
 
     After the exec it holds no capability but ``keep``, cannot gain one, has ``signal_mask`` blocked, and
     gets ``on_parent_death`` when the process ``parent`` dies. A container may lack CAP_SETPCAP; then a
-    child of uid 0 keeps what its parent has.
+    child of uid 0 keeps what its parent has. One that ``execs`` nothing holds ``keep`` at once, there too.
 
     Everything it needs is made here, before the fork; inside are system calls alone.
     """
@@ -86,13 +91,14 @@ def before_exec(
     last = _last_capability()
     gone = [number for number in range(last + 1) if number not in kept]
     mask = tuple(signal_mask)
+    fields = ("inheritable",) if execs else ("inheritable", "effective", "permitted")
 
     def run() -> None:
         # root's capabilities after exec are inheritable | bounding, another user's the ambient ones
         for number in gone:
             libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, number, 0, 0)
             libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
-        _clear_inheritable(libc, kept)
+        _limit(libc, kept, fields)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         # after the capabilities: a change of credentials may clear it (prctl(2), PR_SET_PDEATHSIG)
         libc.prctl(_PR_SET_PDEATHSIG, int(on_parent_death), 0, 0, 0)
@@ -128,14 +134,15 @@ def lay_aside(capabilities: Iterable[Capability]) -> None:
     libc.capset(ctypes.byref(header), data)
 
 
-def _clear_inheritable(libc: ctypes.CDLL, kept: frozenset[int]) -> None:
+def _limit(libc: ctypes.CDLL, kept: frozenset[int], fields: Iterable[str]) -> None:
     header = _Header(_LINUX_CAPABILITY_VERSION_3, 0)
     data = (_Data * 2)()
     if libc.capget(ctypes.byref(header), data) != 0:
         return
     for word in (0, 1):
         allowed = sum(1 << (number - 32 * word) for number in kept if number // 32 == word)
-        data[word].inheritable &= allowed
+        for field in fields:
+            setattr(data[word], field, getattr(data[word], field) & allowed)
     libc.capset(ctypes.byref(header), data)
 
 
