@@ -4,13 +4,16 @@ A change of one weight among forty thousand lines is one virtual server to look 
 same as long as its own text and all text outside of such blocks are the same. Where that is not certain (a
 warning about a block, an error, a word in quotes, a check that asks the machine, text that other files or
 conditions make) the whole file is compiled, so that lines and messages are those of the file.
+
+For the same reason a large file that is all new is compiled piece by piece: a million objects at once take
+their time to come and go, and their memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -29,6 +32,9 @@ _DEPENDS: Final = re.compile(r"^[ \t]*(?:[@~]|\$\w+=|include|random_seed)|\$\{",
 
 _COMMENTS: Final = re.compile(r"(?:[ \t]*(?:[#!][\t\x20\x21\x23\x25\x26\x28-\x5b\x5d-\x7d]*)?\n)*")
 """Lines that say nothing, and end where they end: no quote, no backslash."""
+
+_PIECE: Final = 1 << 17
+"""Characters that are compiled at once."""
 
 Bodies = dict[str, bytes]
 """Encoded documents, by key."""
@@ -91,8 +97,9 @@ class Kept(msgspec.Struct, frozen=True):
 class Known:
     """Reads texts one after the other; ``kept`` is what is known of the last one."""
 
-    def __init__(self, kept: Kept | None = None) -> None:
+    def __init__(self, kept: Kept | None = None, *, piece: int = _PIECE) -> None:
         self.kept = kept or Kept()
+        self._piece = piece
 
     def read(self, text: str, compiled: Callable[[str], Configuration]) -> tuple[Configuration, Bodies]:
         """Compile a text, or what of it is new, and give all its documents.
@@ -108,7 +115,45 @@ class Known:
             found = self._with_known(text, parts, compiled)
             if found is not None:
                 return found
+        if parts is not None and _is_known_by_blocks(parts):
+            found = self._in_pieces(text, parts, compiled)
+            if found is not None:
+                return found
         return self._whole(text, parts, compiled)
+
+    def _in_pieces(
+        self, text: str, parts: Split, compiled: Callable[[str], Configuration]
+    ) -> tuple[Configuration, Bodies] | None:
+        """Compile a large text, some blocks at a time; None: it is small, or only the whole is certain."""
+        around = len(parts.before) + len(parts.after)
+        pieces = list(_pieces(parts.blocks, max(self._piece, 4 * around)))
+        if len(pieces) < 2:
+            return None
+        first: tuple[Bodies, tuple[Problem, ...]] | None = None
+        bodies: Bodies = {}
+        blocks: dict[bytes, Bodies] = {}
+        count = 0
+        for piece in pieces:
+            try:
+                configuration = compiled("".join((parts.before, *piece, parts.after)))
+            except ConfigError:
+                return None  # its line is another one in the whole
+            outside, groups = _encoded(configuration)
+            said = outside, configuration.warnings
+            first = said if first is None else first
+            # a remark says of how many it is true
+            if configuration.remarks or not _all_before(configuration, parts) or len(groups) != len(piece):
+                return None
+            if said != first:
+                return None  # what is around means another thing with other blocks
+            for block, group in zip(piece, groups, strict=True):
+                blocks[_mark(block)] = group
+                bodies.update(group)
+                count += len(group)
+        if len(bodies) < count or len(blocks) < len(parts.blocks):
+            return None  # two blocks of one virtual server
+        self.kept = _kept(text, parts, configuration, blocks)
+        return configuration, outside | bodies
 
     def _with_known(
         self, text: str, parts: Split, compiled: Callable[[str], Configuration]
@@ -154,20 +199,46 @@ class Known:
         if (
             parts is not None
             and _all_before(configuration, parts)
-            and _DEPENDS.search(parts.before) is None
-            and _DEPENDS.search(parts.after) is None
-            and len(groups) == len(parts.blocks) > 0
-            and all(map(_is_plain, parts.blocks))
+            and _is_known_by_blocks(parts)
+            and len(groups) == len(parts.blocks)
         ):
-            self.kept = Kept(
-                around=(parts.before, parts.after),
-                blocks=dict(zip(map(_mark, parts.blocks), groups, strict=True)),
-                remarks=configuration.remarks,
-                lines=text.count("\n"),
-                warnings=configuration.warnings,
-                own=configuration.own_warnings,
+            self.kept = _kept(
+                text, parts, configuration, dict(zip(map(_mark, parts.blocks), groups, strict=True))
             )
         return configuration, bodies
+
+
+def _is_known_by_blocks(parts: Split) -> bool:
+    """Say whether what is around the blocks, and they themselves, mean the same wherever they stand."""
+    return (
+        bool(parts.blocks)
+        and _DEPENDS.search(parts.before) is None
+        and _DEPENDS.search(parts.after) is None
+        and all(map(_is_plain, parts.blocks))
+    )
+
+
+def _pieces(blocks: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Part blocks into runs of so many characters, more or less."""
+    begin = length = 0
+    for at, block in enumerate(blocks):
+        length += len(block)
+        if length >= size:
+            yield blocks[begin : at + 1]
+            begin, length = at + 1, 0
+    if begin < len(blocks):
+        yield blocks[begin:]
+
+
+def _kept(text: str, parts: Split, configuration: Configuration, blocks: dict[bytes, Bodies]) -> Kept:
+    return Kept(
+        around=(parts.before, parts.after),
+        blocks=blocks,
+        remarks=configuration.remarks,
+        lines=text.count("\n"),
+        warnings=configuration.warnings,
+        own=configuration.own_warnings,
+    )
 
 
 def _all_before(configuration: Configuration, parts: Split) -> bool:

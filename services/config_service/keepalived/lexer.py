@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from config_service.problems import RefusedError, Report, may_be_secret, quoted
 
@@ -25,20 +25,31 @@ class Brace(enum.Enum):
 Part = str | Brace
 
 
-class Line(NamedTuple):
-    """The parts of one line, continuation lines included; never without parts."""
+class Shape(enum.Enum):
+    """What a line is made of, where that is plain, as nearly all of a large file are."""
 
-    file: str
-    number: int
-    parts: list[Part]
+    WORDS = "words"
+    OPENING = "words, and a brace that opens"
+    """The brace is not among the parts."""
+    CLOSING = "a brace that closes"
+    """It is no part."""
+    ANY = "anything"
+
+
+Line = tuple[str, int, Shape, Sequence[Part]]
+"""File, number, shape, and the parts (of continuation lines, too); none only where the shape says it all."""
 
 
 _BRACES: Final = {"{": Brace.OPEN, "}": Brace.CLOSE}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _HARD: Final = re.compile(r"[^\t\x20-\x7e]|[\"'\\]")
 """Whatever needs the scanner; other lines are split at blanks and braces by one regular expression."""
-_WORDS: Final = re.compile(r"[\t\x20\x24-\x26\x28-\x5b\x5d-\x7a\x7c\x7e]*")
-"""A line of words and blanks alone, as most of a large file are: no comment, no brace, nothing hard."""
+_PLAIN: Final = re.compile(
+    r"([\t\x20\x24-\x26\x28-\x5b\x5d-\x7a\x7c\x7e]*)(\{[\t\x20]*)?|[\t\x20]*(\})[\t\x20]*"
+)
+"""A line of words and blanks, perhaps with a brace that opens at its end, or one that closes alone."""
+_SHAPES: Final = (Shape.ANY, Shape.WORDS, Shape.OPENING, Shape.CLOSING)
+"""By the last group of that."""
 _COMMENT: Final = re.compile(r"[#!]")
 _EASY: Final = re.compile(r"[{}]|[^ \t{}]+")
 _ESCAPES: Final = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -49,16 +60,18 @@ _HEXADECIMAL: Final = re.compile(r"x([0-9A-Fa-f]{1,2})")
 def lines(pieces: Iterable[tuple[str, int, str]], report: Report) -> Iterator[Line]:
     """Split lines of file, number and text into words; what is wrong goes into the report."""
     scanner: _Scanner | None = None
+    fullmatch = _PLAIN.fullmatch
     file, number = "", 0
     parts: list[Part]
     for file, number, raw in pieces:
-        if scanner is None and _WORDS.fullmatch(raw) is not None:
-            if words := raw.split():
-                yield Line(file, number, words)  # type: ignore[arg-type]  # a list that nobody adds to
+        if scanner is None and (plain := fullmatch(raw)) is not None:
+            shape, words = _SHAPES[plain.lastindex or 0], (plain[1] or "").split()
+            if words or shape is not Shape.WORDS:
+                yield file, number, shape, words
             continue
         if scanner is None and _HARD.search(raw) is None:
             if parts := _split(raw):
-                yield Line(file, number, parts)
+                yield file, number, Shape.ANY, parts
             continue
         scanner = scanner or _Scanner(file, number)
         try:
@@ -69,7 +82,7 @@ def lines(pieces: Iterable[tuple[str, int, str]], report: Report) -> Iterator[Li
             report.error(file, number, str(error))
             parts = []
         if parts:
-            yield Line(scanner.file, scanner.number, parts)
+            yield scanner.file, scanner.number, Shape.ANY, parts
         scanner = None
     if scanner is not None:
         report.error(file, number, "the file ends in the middle of a continued line; was it cut off?")

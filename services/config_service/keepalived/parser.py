@@ -11,11 +11,10 @@ import msgspec
 
 from config_service.keepalived.expand import Machine, expanded
 from config_service.keepalived.includes import VARIANTS
-from config_service.keepalived.lexer import Brace, Line, lines
+from config_service.keepalived.lexer import Brace, Line, Shape, lines
 from config_service.keepalived.parameters import TooMuchError
 from config_service.problems import Report, may_be_secret, quoted
 
-_BRACES: Final = frozenset(Brace)
 DEEPEST: Final = 16
 """Blocks inside blocks; the language itself needs 4."""
 
@@ -68,9 +67,17 @@ class _Tree:
 
     def take(self, line: Line) -> None:
         """Take a line's parts: the first word after a brace or a line's end begins a statement."""
-        file, number, parts = line
-        if _BRACES.isdisjoint(parts):
+        file, number, shape, parts = line
+        if shape is Shape.WORDS:
             self._begin(cast("list[str]", parts), file, number)
+            return
+        if shape is Shape.OPENING:
+            if parts:
+                self._begin(cast("list[str]", parts), file, number)
+            self._open(file, number)
+            return
+        if shape is Shape.CLOSING:
+            self._close(file, number)
             return
         fresh = True
         for part in parts:

@@ -10,6 +10,7 @@ import pytest
 from config_service.keepalived.compile import Configuration, compile_text
 from config_service.keepalived.expand import Machine
 from config_service.keepalived.iproute2 import Names
+from config_service.keepalived.lexer import Brace, Line, Part, Shape
 from config_service.keepalived.outside import Outside
 from config_service.problems import ConfigError
 from vipbus.contracts import RealServer, VirtualServer, VrrpInstance, VrrpSettings
@@ -76,3 +77,10 @@ def the_settings(text: str) -> VrrpSettings:
 def global_defs(*lines: str) -> str:
     """Write the block on lines 1 to N + 2, and an instance after it."""
     return "\n".join(("global_defs {", *lines, "}", "")) + instance()
+
+
+def parts_of(line: Line) -> list[Part]:
+    """Give all parts of a line, the brace that its shape says included."""
+    _, _, shape, parts = line
+    braces = {Shape.OPENING: [Brace.OPEN], Shape.CLOSING: [Brace.CLOSE]}
+    return [*parts, *braces.get(shape, [])]

@@ -16,7 +16,7 @@ from config_service.keepalived.parameters import TooMuchError
 from config_service.keepalived.parser import parse
 from config_service.problems import ConfigError, Report
 from tests.support.expansions import CONFIG_ID, ENVIRONMENT, OURS, SAME, Case
-from tests.unit.config_service.support import SECRETS
+from tests.unit.config_service.support import SECRETS, parts_of
 from vipbus.contracts import RealServer, ScriptCheck
 
 
@@ -33,9 +33,9 @@ class Read:
         self.places: list[str] = []
         try:
             for line in lines(expanded(text, "x.conf", machine(directory), self.report), self.report):
-                words = (part.value if isinstance(part, Brace) else part for part in line.parts)
+                words = (part.value if isinstance(part, Brace) else part for part in parts_of(line))
                 self.lines.append(" ".join(words))
-                self.places.append(f"{Path(line.file).name}:{line.number}")
+                self.places.append(f"{Path(line[0]).name}:{line[1]}")
         except TooMuchError:
             self.lines.append("too much")
         self.errors = [f"{Path(one.file).name}:{one.line}: {one.text}" for one in self.report.errors]
@@ -113,7 +113,7 @@ def test_a_value_of_the_environment_is_text() -> None:
     report = Report()
     awkward = 'it\'s "x" # {y} \\ ! $Z'
     pieces = expanded("a '${_ENV V}'\nb ${_ENV V}\n", "x.conf", Machine("m", {"V": awkward}), report)
-    found = [line.parts for line in lines(pieces, report)]
+    found = [parts_of(line) for line in lines(pieces, report)]
     assert found == [["a", awkward], ["b", *awkward.split()]]
 
 
@@ -410,7 +410,7 @@ def test_random_numbers_are_the_routers_own() -> None:
     def drawn(config_id: str, text: str = "") -> list[str]:
         report = Report()
         pieces = expanded(f"{text}a ${{_RANDOM}} ${{_RANDOM 10}}\n", "x.conf", Machine(config_id), report)
-        return [" ".join(map(str, line.parts)) for line in lines(pieces, report)][-1:]
+        return [" ".join(map(str, parts_of(line))) for line in lines(pieces, report)][-1:]
 
     assert drawn("a") == drawn("a")
     assert drawn("a") != drawn("b")

@@ -7,13 +7,14 @@ import pytest
 from config_service.keepalived.files import pieces
 from config_service.keepalived.lexer import Brace, Part, lines
 from config_service.problems import Report
+from tests.unit.config_service.support import parts_of
 
 OPEN, CLOSE = Brace.OPEN, Brace.CLOSE
 
 
 def lexed(text: str) -> list[tuple[int, list[Part]]]:
     report = Report()
-    found = [(line.number, line.parts) for line in lines(pieces(text, "x.conf"), report)]
+    found = [(line[1], parts_of(line)) for line in lines(pieces(text, "x.conf"), report)]
     assert not report.errors
     return found
 
@@ -102,6 +103,6 @@ def test_what_is_refused(text: str, error: str) -> None:
 
 def test_an_error_ends_its_line_only() -> None:
     report = Report()
-    found = [line.parts for line in lines(pieces("a 'b\nc\nd \x01\ne\n", "x.conf"), report)]
+    found = [parts_of(line) for line in lines(pieces("a 'b\nc\nd \x01\ne\n", "x.conf"), report)]
     assert found == [["c"], ["e"]]
     assert [one.line for one in report.errors] == [1, 3]

@@ -18,6 +18,7 @@ from vipbus.contracts import encoded, entity_count
 from vipbus.runtime.secrets import Secrets
 
 PATH = Path("lb.conf")
+SECRETS = Secrets.in_memory()
 AROUND = "global_defs {\n  router_id r1\n}\n"
 INSTANCE = """vrrp_instance V {
   interface lo
@@ -42,8 +43,8 @@ TEXT = AROUND + "".join(block(number) for number in range(1, 9))
 class Reader:
     """Reads texts one after the other, and notes how long the texts were that it had to compile."""
 
-    def __init__(self, path: Path = PATH) -> None:
-        self.known = Known()
+    def __init__(self, path: Path = PATH, *, piece: int = 1 << 17) -> None:
+        self.known = Known(piece=piece)
         self.compiled: list[str] = []
         self._compile = compiler(path, None, Secrets.in_memory())
 
@@ -80,6 +81,64 @@ def test_one_weight_of_many_is_one_block_to_compile() -> None:
     assert reader.compiled == [TEXT, AROUND + block(5, weight=9)]
     assert reader.read(TEXT) == alone(TEXT)
     assert reader.compiled[2] == AROUND + block(5)
+
+
+def in_pieces(text: str) -> tuple[dict[str, bytes] | list[str], list[str], Kept]:
+    """Read a text in the smallest pieces; give what it says, what was compiled, and what is known then."""
+    reader = Reader(piece=1)
+    try:
+        return reader.read(text), reader.compiled, reader.known.kept
+    except ConfigError as error:
+        return error.lines(), reader.compiled, reader.known.kept
+
+
+def test_a_large_file_is_compiled_in_pieces() -> None:
+    blocks = [block(number) for number in range(1, 9)]
+    found, compiled, kept = in_pieces(TEXT)
+    assert found == alone(TEXT)
+    assert "".join(each.removeprefix(AROUND) for each in compiled) == "".join(blocks)
+    assert len(compiled) > 2
+    whole = Reader()
+    whole.read(TEXT)
+    assert kept == whole.known.kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace(block(8), block(8, more="  lvs_sched nothing\n")),
+        TEXT.replace(block(8), block(8, more="  lvs_sched nothing\n")).removesuffix("\n"),
+        TEXT.replace(block(8), block(1)),
+        TEXT.replace(block(8), block(1, weight=2)),
+        TEXT.replace(block(8), block(8, more="}\n")),
+        TEXT.replace(block(8), block(8, more="  quorum 1 # one\n")),
+        TEXT.replace(block(8), "virtual_server 10.0.0.8 80 {\n}\n"),
+        TEXT.replace(block(1), "virtual_server 10.0.0.8 80 {\n}\n"),
+        TEXT.removesuffix("\n"),
+        TEXT + INSTANCE,
+        TEXT.replace(AROUND, AROUND + INSTANCE),
+        TEXT.replace(AROUND, AROUND + "virtual_server_group g {\n  10.2.0.1 80\n}\n"),
+        TEXT.replace(AROUND, AROUND + "virtual_server_group g {\n  10.2.0.1 80\n}\n").replace(
+            "virtual_server 10.0.0.3 80", "virtual_server group g"
+        ),
+        TEXT.replace(AROUND, AROUND + "vrrp_track_file f {\n  file /nowhere\n}\n"),
+        TEXT.replace(AROUND, "global_defs {\n  router_id r1\n  vrrp_version 9\n}\n"),
+        TEXT.replace(AROUND, "global_defs {\n  router_id r1\n  enable_dbus\n}\n"),
+    ],
+)
+def test_in_pieces_it_means_what_the_whole_means(text: str) -> None:
+    known = Reader()
+    found, _, kept = in_pieces(text)
+    assert found == alone(text)
+    if isinstance(found, dict):
+        known.read(text)
+        assert kept == known.known.kept
+        again = [
+            Reader(piece=piece).known.read(text, compiler(PATH, None, SECRETS))[0] for piece in (1, 1 << 17)
+        ]
+        assert [(each.router, each.warnings, each.references) for each in again[:1]] == [
+            (each.router, each.warnings, each.references) for each in again[1:]
+        ]
 
 
 def test_comments_between_blocks_are_no_hindrance() -> None:
