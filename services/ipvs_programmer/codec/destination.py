@@ -5,9 +5,10 @@ Numbers stand in the host's byte order, except the port and the tunnel's port, w
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
-from typing import Final
+from typing import Any, Final
 
 from ipvs_programmer import constants as c
 from ipvs_programmer.codec.fields import (
@@ -23,6 +24,7 @@ from ipvs_programmer.codec.fields import (
     number,
     number_or,
 )
+from ipvs_programmer.codec.form import Form
 from ipvs_programmer.octets import MalformedError, attributes
 from ipvs_programmer.table import (
     Checksum,
@@ -36,8 +38,26 @@ from ipvs_programmer.table import (
 
 _DESTINATION: Final = struct.Struct("=HH HH16s HH2sxx HHHxx HHI HHi HHI HHI")
 _TUNNEL: Final = struct.Struct("=HHBxxx HH2sxx HHHxx")
+_AF_INET: Final[int] = socket.AF_INET.value
 _NO_KIND: Final = memoryview(bytes(1))
 _NOTHING: Final = memoryview(bytes(2))
+_FIELDS: Final = (
+    (c.IPVS_DEST_ATTR_ADDR, "16s"),
+    (c.IPVS_DEST_ATTR_PORT, "H"),
+    (c.IPVS_DEST_ATTR_ADDR_FAMILY, "H"),
+    (c.IPVS_DEST_ATTR_FWD_METHOD, "I"),
+    (c.IPVS_DEST_ATTR_WEIGHT, "i"),
+    (c.IPVS_DEST_ATTR_U_THRESH, "I"),
+    (c.IPVS_DEST_ATTR_L_THRESH, "I"),
+    (c.IPVS_DEST_ATTR_TUN_TYPE, "B"),
+    (c.IPVS_DEST_ATTR_TUN_PORT, "H"),
+    (c.IPVS_DEST_ATTR_TUN_FLAGS, "H"),
+)
+"""What a destination is read from, where all of it is there (kernels from 5.3 on)."""
+_FORWARDING: Final = {each.value: each for each in Forwarding}
+_forms: Final[dict[int, Form]] = {}
+"""How messages of a length were laid out; a kernel sends one or two of them."""
+_MOST_FORMS: Final = 8
 _DESTINATION_KEY: Final = struct.Struct("=HH HH16s HH2sxx HHHxx")
 
 
@@ -88,7 +108,13 @@ def unpack_destination(body: memoryview, service_family: int) -> Destination:
     Raises:
         MalformedError: it is none.
     """
+    form = _forms.get(len(body))
+    if form is not None and (plain := _plain(form.read(body))) is not None:
+        return plain
     found = nested(body)
+    if form is None and len(_forms) < _MOST_FORMS:
+        with contextlib.suppress(LookupError):
+            _forms[len(body)] = Form(body, c.IPVS_CMD_ATTR_DEST, _FIELDS)
     return Destination(
         key=key_of(found, service_family),
         forwarding=Forwarding(number(found, c.IPVS_DEST_ATTR_FWD_METHOD, U32) & c.IP_VS_CONN_F_FWD_MASK),
@@ -96,6 +122,24 @@ def unpack_destination(body: memoryview, service_family: int) -> Destination:
         upper_threshold=number(found, c.IPVS_DEST_ATTR_U_THRESH, U32),
         lower_threshold=number(found, c.IPVS_DEST_ATTR_L_THRESH, U32),
         tunnel=_tunnel_of(found),
+    )
+
+
+def _plain(values: tuple[Any, ...] | None) -> Destination | None:
+    """Make a destination of its `_FIELDS`; None: they are not all as usual, look at each."""
+    if values is None:
+        return None
+    where, port, family, method, weight, upper, lower, *tunnel = values
+    forwarding = _FORWARDING.get(method & c.IP_VS_CONN_F_FWD_MASK)
+    if forwarding is None or family not in FAMILIES or any(tunnel):
+        return None
+    text = socket.inet_ntop(family, where[:4] if family == _AF_INET else where)
+    return Destination(
+        key=DestinationKey(text, socket.ntohs(port)),
+        forwarding=forwarding,
+        weight=weight,
+        upper_threshold=upper,
+        lower_threshold=lower,
     )
 
 
