@@ -98,11 +98,13 @@ class Forks:
     def __init__(self) -> None:
         if not sys.flags.safe_path and sys.path:
             del sys.path[0]  # the current directory, or the script's: a service is never looked for there
+        gc.disable()  # what an import makes stays
         for name in _SHARED:
             importlib.import_module(name)
         self._stamp = _stamp()
         # a collection would touch every object, and each page that is touched is copied
         gc.freeze()
+        gc.enable()
 
     @property
     def current(self) -> bool:

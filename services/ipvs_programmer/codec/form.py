@@ -1,4 +1,4 @@
-"""Reads messages that are laid out as an earlier one was: two looks in place of a walk over twenty attributes.
+"""Reads messages that are laid out as an earlier one was: two looks, no walk over twenty attributes.
 
 A dump of forty thousand destinations has the same attributes in the same order each time. What is laid out
 otherwise is walked over (`octets.attributes`). Pure.

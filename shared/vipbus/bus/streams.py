@@ -7,6 +7,8 @@ sequence: every write after a key's first was dropped without a word (nats-serve
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from nats.js import JetStreamContext
@@ -37,10 +39,9 @@ def stream_name(bucket: Bucket[Any]) -> str:
 
 async def ensure(js: JetStreamContext) -> None:
     """Make every bucket and the history that is not there yet."""
+    missing = await _missing(js, [*map(stream_name, BUCKETS), HISTORY_STREAM])
     for bucket in BUCKETS:
-        try:
-            await js.stream_info(stream_name(bucket))
-        except NotFoundError:
+        if stream_name(bucket) in missing:
             await js.create_key_value(
                 KeyValueConfig(
                     bucket=bucket.name,
@@ -52,9 +53,7 @@ async def ensure(js: JetStreamContext) -> None:
                     direct=True,
                 )
             )
-    try:
-        await js.stream_info(HISTORY_STREAM)
-    except NotFoundError:
+    if HISTORY_STREAM in missing:
         await js.add_stream(
             StreamConfig(
                 name=HISTORY_STREAM,
@@ -77,3 +76,15 @@ async def ensure(js: JetStreamContext) -> None:
                 duplicate_window=_HISTORY_DUPLICATE_WINDOW,
             )
         )
+
+
+async def _missing(js: JetStreamContext, names: Sequence[str]) -> set[str]:
+    """Find the streams that are not there; all are asked for at once, since a start waits for the answers."""
+    found = await asyncio.gather(*map(js.stream_info, names), return_exceptions=True)
+    missing = set()
+    for name, answer in zip(names, found, strict=True):
+        if isinstance(answer, NotFoundError):
+            missing.add(name)
+        elif isinstance(answer, BaseException):
+            raise answer
+    return missing
