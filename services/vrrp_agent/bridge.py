@@ -45,6 +45,7 @@ from vrrp_agent.traces import Takeovers
 if TYPE_CHECKING:
     from vipbus.bus import Bus, StateWriter
     from vipbus.runtime.life import Life
+    from vipbus.runtime.revision import Revision
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,15 @@ class Bridge:
     """Runs in a daemon thread: a bus that hangs cannot keep the process from ending."""
 
     def __init__(
-        self, *, settings: Settings, router: str, readiness: Readiness, inbox: Mailbox[Command]
+        self,
+        *,
+        settings: Settings,
+        router: str,
+        readiness: Readiness,
+        inbox: Mailbox[Command],
+        writes: bool = True,
     ) -> None:
+        """Make it; with ``writes`` something is put somewhere from the first moment on."""
         self.outbox: Mailbox[Report] = Mailbox(self._wake)
         """Reports from the loop."""
         self._inbox = inbox
@@ -71,12 +79,13 @@ class Bridge:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reported = asyncio.Event()
         self._finishing = False
+        self._writes = writes
         self._takeovers = Takeovers()
         self._roles: dict[str, Role] = {}
         self._commands = Commands(router, inbox, lambda: self._roles)
         self._sources = BusSources(inbox)
         self._followers = Followers(
-            router=router, state_dir=settings.state_dir, inbox=inbox, on_revision=self._sources.track
+            router=router, state_dir=settings.state_dir, inbox=inbox, on_revision=self._take
         )
         self._thread = threading.Thread(target=self._main, name="bus", daemon=True)
 
@@ -103,12 +112,8 @@ class Bridge:
     # ---- the thread
 
     def _main(self) -> None:
-        try:
-            writing.load()
-        except ImportError as error:
-            self._inbox.put(Failed(f"vrrp-agent needs pyroute2 ({error}): pip install vipbus[vrrp-agent]"))
+        if self._writes and not self._load_writing():
             return
-        self._inbox.put(AddressesLoaded())
         flush = life.export("vrrp-agent", self._settings)
         try:
             run_to_end(self._sessions())
@@ -117,6 +122,23 @@ class Bridge:
             log.exception("the bus thread ended")
             self._readiness.problem("bus thread", "the bus thread ended; restart vrrp-agent")
         flush()
+
+    def _load_writing(self) -> bool:
+        """Import what the loop writes with, and tell it; False: that cannot be."""
+        try:
+            writing.load()
+        except ImportError as error:
+            self._inbox.put(Failed(f"vrrp-agent needs pyroute2 ({error}): pip install vipbus[vrrp-agent]"))
+            return False
+        self._inbox.put(AddressesLoaded())
+        return True
+
+    def _take(self, revision: Revision) -> None:
+        """Take what the loop has been told of."""
+        if not self._writes and writing.needed(revision.vrrp):
+            self._writes = self._load_writing()
+            self._inbox.put(Settled())
+        self._sources.track(revision)
 
     async def _sessions(self) -> None:
         """Keep one session alive after another until the loop has finished."""

@@ -14,7 +14,7 @@ from vipbus.runtime.privileges import Capability, lay_aside, missing
 from vipbus.runtime.readiness import Readiness
 from vipbus.runtime.settings import Settings, default_router
 from vipbus.telemetry import logs
-from vrrp_agent import realtime, saved
+from vrrp_agent import realtime, saved, writing
 from vrrp_agent.agent import Agent
 from vrrp_agent.bridge import Bridge
 from vrrp_agent.exchange import Command, Configure, Leave, Mailbox
@@ -48,7 +48,9 @@ def _run(settings: Settings) -> None:
     realtime.prepare()
     readiness = Readiness("vrrp-agent", router, waits_for=("configuration",))
     inbox: Mailbox[Command] = Mailbox()
-    bridge = Bridge(settings=settings, router=router, readiness=readiness, inbox=inbox)
+    before = saved.load(settings.state_dir, router)
+    writes = before is not None and writing.needed(before)
+    bridge = Bridge(settings=settings, router=router, readiness=readiness, inbox=inbox, writes=writes)
     side = Side(router=router, seen=inbox.put, problem=readiness.problem)
     agent = Agent(
         router=router,
@@ -61,7 +63,6 @@ def _run(settings: Settings) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: inbox.put(Leave()))
-    before = saved.load(settings.state_dir, router)
     if before is not None:
         agent.configure(Configure(configuration=before, secrets=secrets.load(settings.state_dir)))
     bridge.start()

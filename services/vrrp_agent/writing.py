@@ -10,8 +10,17 @@ import importlib
 import threading
 from typing import Final
 
+from vipbus.contracts import VrrpConfiguration
+
 _MODULES: Final = ("ifaddrmsg", "rtmsg", "fibmsg", "ifinfmsg")
 _turn = threading.Lock()
+
+
+def needed(configuration: VrrpConfiguration) -> bool:
+    """Say whether a router puts anything anywhere: one that has virtual servers alone does not."""
+    settings = configuration.settings
+    static = settings.static_addresses or settings.static_routes or settings.static_rules
+    return bool(configuration.instances or static)
 
 
 def load() -> None:
