@@ -158,9 +158,10 @@ class RealServer(
 ):
     """A pool's member and how it is checked; no check: it always counts as up."""
 
-    router: Name
-    virtual_server: str
-    """The token of the virtual server, `VirtualServer.id`."""
+    router: Name = ""
+    virtual_server: str = ""
+    """The token of the virtual server, `VirtualServer.id`. In a pool's document it is the pool's, as is
+    the router, and not said again."""
     address: str
     port: Port
     weight: Weight = 1
