@@ -22,7 +22,7 @@ SMALL = weighing(5).replace("10.9.1.22", "10.9.1.23") + GOOD[GOOD.index("virtual
     "10.9.0.100", "10.9.0.101"
 )
 """One real server changed, one added, one removed, and a virtual server more."""
-LARGE = large(120)
+LARGE = large(300)
 """Its undo is no part of the record: it goes before it."""
 
 
