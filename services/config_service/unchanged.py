@@ -25,7 +25,7 @@ from vipbus.contracts import Entity, RealServer, VirtualServer, encoded
 _KEYWORD: Final = "virtual_server "
 _END: Final = "\n}\n"
 """How such a block ends where nothing is indented; any other is no part of this."""
-_NOT_PLAIN: Final = re.compile(r"[#!\"'\\$~@]|include|MISC_CHECK|FILE_CHECK|notify_|quorum_")
+_NOT_PLAIN: Final = (*"#!\"'\\$~@", "include", "MISC_CHECK", "FILE_CHECK", "notify_", "quorum_")
 """What may mean more than the words of the block: quotes, comments, other files, the machine's own state."""
 _DEPENDS: Final = re.compile(r"^[ \t]*(?:[@~]|\$\w+=|include|random_seed)|\$\{", re.MULTILINE)
 """Around the blocks: what may mean something else though the text is the same, or makes text of its own."""
@@ -75,7 +75,7 @@ def _mark(block: str) -> bytes:
 
 
 def _is_plain(block: str) -> bool:
-    return _NOT_PLAIN.search(block) is None and block.count("{") == block.count("}")
+    return not any(each in block for each in _NOT_PLAIN) and block.count("{") == block.count("}")
 
 
 class Kept(msgspec.Struct, frozen=True):

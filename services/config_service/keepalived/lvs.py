@@ -25,6 +25,7 @@ from config_service.problems import RefusedError, Report, quoted
 
 # the ranges below are keepalived 2.2.7's own, tried out, but for numbers beyond what the kernel takes
 _LARGEST: Final = 2**31 - 1
+_NOWHERE: Final = values.Address("", 4)
 
 
 class RealServerDraft(Draft):
@@ -46,7 +47,7 @@ class RealServerDraft(Draft):
 
     def __init__(self, statement: Statement) -> None:
         super().__init__(statement)
-        self.address = values.Address("", 4)
+        self.address = _NOWHERE
         self.port = 0
         """0: as the virtual server has it."""
         self.weight: int | None = None

@@ -27,6 +27,9 @@ class Checked(NamedTuple):
     """True: it starts down."""
 
 
+_UNCHECKED: Final = Checked((), alpha=False)
+
+
 class Parts(NamedTuple):
     """What is made once for a block."""
 
@@ -129,6 +132,8 @@ def _checked(
     draft: VirtualServerDraft, server: RealServerDraft, port: int, around: Surroundings, report: Report
 ) -> Checked:
     """Make a real server's checks; ``port`` is its virtual server's."""
+    if not server.checkers and "alpha" not in server.given:
+        return _UNCHECKED
     levels = (draft.knobs,) if server.knobs is None else (server.knobs, draft.knobs)
     site = Site(server.address, server.port or port, levels, around)
     checks: list[Check] = []

@@ -124,7 +124,12 @@ def read_block(statements: tuple[Statement, ...], table: Table[B], draft: B, rep
             _report_unknown(statement, table, report)
             continue
         before = draft.given.setdefault(keyword.same_as or statement.keyword, statement)
-        wrong = _wrong_form(statement, keyword)
+        wrong = ""
+        # asked here, and not by a call for each of a hundred thousand
+        if (statement.block is not None) != keyword.block or not (
+            keyword.least <= len(statement.arguments) <= keyword.most
+        ):
+            wrong = _wrong_form(statement, keyword)
         if not wrong and before is not statement and not keyword.repeats:
             wrong = (
                 f"{statement.keyword} is given twice, first as {quoted(before.keyword)} "

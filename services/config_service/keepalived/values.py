@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from config_service.problems import RefusedError, quoted
@@ -20,8 +21,9 @@ _DECIMAL: Final = re.compile(r"[0-9]{1,19}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
 _INTERFACE: Final = re.compile(r"[!-.0-9;-~]{1,15}")
 
 
+@lru_cache(maxsize=1024)
 def integer(word: str, low: int, high: int) -> int:
-    """Read a decimal integer within bounds."""
+    """Read a decimal integer within bounds; a large file has few of them, each ten thousands of times."""
     if _DIGITS.fullmatch(word) is None or not low <= (value := int(word)) <= high:
         raise RefusedError(f"{quoted(word)} is no whole number from {low} to {high}")
     return value
@@ -71,7 +73,8 @@ def any_address(word: str) -> Address:
         packed = socket.inet_pton(family, word)
     except (OSError, ValueError):
         raise RefusedError(f"{quoted(word)} is no IP address") from None
-    return Address(socket.inet_ntop(family, packed), version)
+    # of IPv4 there is one way of writing alone (inet_pton(3))
+    return Address(word if version == 4 else socket.inet_ntop(family, packed), version)
 
 
 def address(word: str) -> Address:
@@ -79,7 +82,7 @@ def address(word: str) -> Address:
     found = any_address(word)
     if found.text in ("0.0.0.0", "::"):  # noqa: S104  # nothing is bound to it
         raise RefusedError(f"{quoted(word)} is the unspecified address; name a host's")
-    if is_multicast(found) or (found.version == 4 and int(found.text.partition(".")[0]) >= 224):
+    if is_multicast(found) if found.version == 6 else int(found.text.partition(".")[0]) >= 224:
         raise RefusedError(f"{quoted(word)} is no unicast address; name a host's")
     return found
 
