@@ -12,8 +12,6 @@ import msgspec
 
 _LONGEST_WORD: Final = 60
 """Characters of a file's word that a message repeats; noise has words of any length."""
-_MOST: Final = 1000
-"""Errors after which nothing more is read; nobody puts as many right at once."""
 _SECRET: Final = re.compile(r"\b(?:auth_pass|key|password)\b")
 """Keywords with a password or key after them."""
 
@@ -77,46 +75,6 @@ class RefusedError(Exception):
 
 class LeftOutError(Exception):
     """A line says what vipbus leaves out, and is left out with it; whoever reads it warns."""
-
-
-class Report:
-    """Collects errors and warnings while a file is read."""
-
-    def __init__(self) -> None:
-        self.errors: list[Problem] = []
-        self.warnings: list[Problem] = []
-        self.texts: dict[str, str] = {}
-        """The files that were read, so that an error can show its line."""
-        self.files: list[Path] = []
-        """Those that were included."""
-        self.uses: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        """Where the lines of a definition were put in, by the place at which they are written."""
-
-    def error(self, file: str, line: int, text: str, *, whole: bool = False) -> None:
-        """Note an error; ``whole`` where no line of the file is to blame for it.
-
-        Raises:
-            ConfigError: there are so many that this is no configuration.
-        """
-        self.errors.append(Problem(file, line, text, whole=whole))
-        if len(self.errors) == _MOST:
-            self.raise_errors()
-
-    def warning(self, file: str, line: int, text: str) -> None:
-        """Note a warning: the file is accepted, and means what the text says."""
-        if len(self.warnings) < _MOST:
-            self.warnings.append(Problem(file, line, text))
-
-    def raise_errors(self) -> None:
-        """End the reading here if anything was wrong so far.
-
-        Raises:
-            ConfigError: there are errors.
-        """
-        if self.errors:
-            from config_service.excerpts import located  # noqa: PLC0415  # only for a file with an error
-
-            raise ConfigError(located(self.errors, self.texts, self.uses))
 
 
 Places = Mapping[tuple[str, int], list[tuple[str, int]]]

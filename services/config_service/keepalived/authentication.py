@@ -9,7 +9,8 @@ from config_service.keepalived import fields, values
 from config_service.keepalived.outside import Outside
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block
-from config_service.problems import RefusedError, Report
+from config_service.problems import RefusedError
+from config_service.report import Report
 from vipbus.contracts import Hmac, HmacKey
 
 _PASSWORD: Final = 8

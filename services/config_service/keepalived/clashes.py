@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from config_service.keepalived.addresses import AddressDraft
 from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.instance import InstanceDraft
-from config_service.problems import Report, quoted
+from config_service.problems import quoted
+from config_service.report import Report
 from vipbus.contracts import name_token
 
 

@@ -17,7 +17,8 @@ from config_service.keepalived.places import Places
 from config_service.keepalived.servers import compile_servers
 from config_service.keepalived.virtual_groups import by_name
 from config_service.keepalived.vrrp import compile_vrrp, references
-from config_service.problems import Problem, Report
+from config_service.problems import Problem
+from config_service.report import Report
 from vipbus.contracts import (
     Entity,
     Proxy,

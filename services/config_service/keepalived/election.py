@@ -11,7 +11,7 @@ from config_service.keepalived import fields, left_out, values
 from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword
-from config_service.problems import Report
+from config_service.report import Report
 
 OWNER: Final = 255
 """The priority of a router that owns the addresses (RFC 9568 section 5.2.4)."""

@@ -17,7 +17,8 @@ from config_service.keepalived.files import Files, pieces, plain_lines
 from config_service.keepalived.parameters import NAME, Parameters, Piece, TooMuchError
 from config_service.keepalived.scan import scan, value
 from config_service.keepalived.values import near
-from config_service.problems import RefusedError, Report, may_be_secret, quoted
+from config_service.problems import RefusedError, may_be_secret, quoted
+from config_service.report import Report
 from config_service.source import LARGEST
 
 MOST_LINES: Final = 500_000

@@ -8,7 +8,8 @@ from typing import Any, Final
 from config_service.keepalived import values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword
-from config_service.problems import Report, quoted
+from config_service.problems import quoted
+from config_service.report import Report
 
 _MANY: Final = 64
 """Arguments of a keyword that is not looked at."""

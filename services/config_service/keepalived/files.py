@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from config_service.keepalived import includes
 from config_service.keepalived.parameters import Piece, TooMuchError
-from config_service.problems import ConfigError, RefusedError, Report, file_name, quoted
+from config_service.problems import ConfigError, RefusedError, file_name, quoted
+from config_service.report import Report
 from config_service.source import read_text
 
 _DEEPEST: Final = 16

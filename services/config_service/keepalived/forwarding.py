@@ -9,7 +9,8 @@ from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword
 from config_service.keepalived.words import Words, unknown
 from config_service.pools import tunnel_problem
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import ForwardingMethod, Tunnel
 
 _USAGE: Final = "NAT|DR|TUN [type ipip|gue port NUMBER|gre] [nocsum|csum|remcsum]"

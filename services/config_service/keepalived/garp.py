@@ -8,7 +8,8 @@ from typing import Any, Final
 from config_service.keepalived import fields, values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block
-from config_service.problems import RefusedError, Report
+from config_service.problems import RefusedError
+from config_service.report import Report
 from vipbus.contracts import Garp, VirtualAddress
 
 _DAY: Final = 86400

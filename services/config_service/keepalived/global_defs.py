@@ -9,7 +9,8 @@ from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block, within
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 
 _PREFIX: Final = 13
 """Characters of a virtual MAC's name before ``.`` and one digit of the VRID."""

@@ -11,7 +11,8 @@ from config_service.keepalived.notify import NotifyDraft
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block, within
 from config_service.keepalived.tracking import TrackDraft
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import name_token
 
 

@@ -24,7 +24,7 @@ from config_service.keepalived.routes import RouteDraft, read_route
 from config_service.keepalived.rules import RuleDraft, read_rule
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, each_line, read_block, within
 from config_service.keepalived.tracking import TrackDraft
-from config_service.problems import Report
+from config_service.report import Report
 
 
 class InstanceDraft(Draft):

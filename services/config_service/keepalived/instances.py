@@ -17,7 +17,7 @@ from config_service.keepalived.outside import Outside
 from config_service.keepalived.sources import Sources
 from config_service.keepalived.transport import compile_transport
 from config_service.keepalived.virtual_mac import compile_virtual_mac
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import Family, VirtualAddress, VrrpInstance
 
 MOST_ADDRESSES: Final = 255

@@ -12,7 +12,8 @@ from config_service.keepalived.parser import Statement
 from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.schema import Keyword
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import IpvsTimeouts, SyncDaemon
 
 _USAGE: Final = (

@@ -10,7 +10,8 @@ from config_service.keepalived import values
 from config_service.keepalived.ipvs_globals import SyncDraft
 from config_service.keepalived.outside import Outside
 from config_service.keepalived.programs import report_missing
-from config_service.problems import Report, quoted
+from config_service.problems import quoted
+from config_service.report import Report
 from vipbus.contracts import Fifo, IpvsSettings, SyncDaemon
 
 if TYPE_CHECKING:

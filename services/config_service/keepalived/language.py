@@ -23,7 +23,7 @@ from config_service.keepalived.parser import Statement
 from config_service.keepalived.routes import RouteDraft, read_route
 from config_service.keepalived.rules import RuleDraft, read_rule
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, each_line, read_block
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import InterfaceDelay
 
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from config_service.problems import RefusedError, Report, may_be_secret, quoted
+from config_service.problems import RefusedError, may_be_secret, quoted
+from config_service.report import Report
 
 
 class Brace(enum.Enum):

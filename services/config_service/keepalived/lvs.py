@@ -21,7 +21,8 @@ from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.scheduling import SchedulingDraft
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block, within
 from config_service.keepalived.virtual_groups import Member, mark
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 
 # the ranges below are keepalived 2.2.7's own, tried out, but for numbers beyond what the kernel takes
 _LARGEST: Final = 2**31 - 1

@@ -7,7 +7,8 @@ from typing import Any, Final
 from config_service.keepalived import fields, programs, values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword, each_line
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Mail
 
 _LONGEST: Final = 4294

@@ -13,7 +13,8 @@ from config_service.keepalived.expand import Machine, expanded
 from config_service.keepalived.includes import VARIANTS
 from config_service.keepalived.lexer import Brace, Line, Shape, lines
 from config_service.keepalived.parameters import TooMuchError
-from config_service.problems import Report, may_be_secret, quoted
+from config_service.problems import may_be_secret, quoted
+from config_service.report import Report
 
 DEEPEST: Final = 16
 """Blocks inside blocks; the language itself needs 4."""

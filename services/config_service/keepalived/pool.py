@@ -15,7 +15,7 @@ from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.scheduling import DEFAULT_PERSISTENCE
 from config_service.keepalived.virtual_groups import Member
 from config_service.pools import KEEPS_PORT, NOWHERE, Finding, findings
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import ForwardingMethod, Program, RealServer, SorryServer, Tunnel, VirtualServer
 from vipbus.contracts.vrrp_objects import Family
 

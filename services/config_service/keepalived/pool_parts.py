@@ -13,7 +13,7 @@ from config_service.keepalived.lvs import RealServerDraft, VirtualServerDraft
 from config_service.keepalived.programs import report_missing
 from config_service.keepalived.virtual_groups import Member
 from config_service.pools import NOWHERE
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import Check, FileCheck, PingCheck, Protocol, ScriptCheck
 
 _WITHOUT_PORT: Final = (PingCheck, ScriptCheck, FileCheck)

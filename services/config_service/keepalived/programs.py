@@ -8,7 +8,8 @@ from typing import Any, Final
 from config_service.keepalived import values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Program
 
 _PIECE: Final = re.compile(r"'([^']*)'|\"([^\"]*)\"|([^\s'\"]+)")

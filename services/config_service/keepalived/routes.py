@@ -13,7 +13,8 @@ from config_service.keepalived.metrics import METRICS, metric
 from config_service.keepalived.options import Option
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import LeftOutError, RefusedError, Report
+from config_service.problems import LeftOutError, RefusedError
+from config_service.report import Report
 from vipbus.contracts import Family, NextHop, VirtualRoute
 from vipbus.contracts.vrrp_objects import RouteKind
 

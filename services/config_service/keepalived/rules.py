@@ -12,7 +12,8 @@ from config_service.keepalived.iproute2 import Names
 from config_service.keepalived.options import Option
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Family, VirtualRule
 
 _USAGE: Final = "[not] [from PREFIX] [to PREFIX] [iif IF] [fwmark MARK] table TABLE preference NUMBER ..."

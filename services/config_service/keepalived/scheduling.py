@@ -9,7 +9,8 @@ from config_service.keepalived import fields, values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword
 from config_service.keepalived.virtual_groups import family
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Protocol, Scheduler, SchedulerFlag
 
 _LONGEST_PERSISTENCE: Final = 2678400

@@ -8,7 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.values import near
-from config_service.problems import LeftOutError, RefusedError, Report, quoted
+from config_service.problems import LeftOutError, RefusedError, quoted
+from config_service.report import Report
 
 
 class Draft:

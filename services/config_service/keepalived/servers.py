@@ -13,7 +13,8 @@ from config_service.keepalived.checkers.file import FileDraft
 from config_service.keepalived.lvs import VirtualServerDraft
 from config_service.keepalived.pool import PoolCompiler
 from config_service.keepalived.virtual_groups import Member, VirtualGroupDraft
-from config_service.problems import Report, quoted
+from config_service.problems import quoted
+from config_service.report import Report
 from vipbus.contracts import RealServer, VirtualServer
 from vipbus.contracts.vrrp_objects import Family
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from config_service.keepalived.global_defs import GlobalDraft, SettingsDraft
 from config_service.keepalived.programs import ProgramLine
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import (
     Fifo,
     InterfaceDelay,

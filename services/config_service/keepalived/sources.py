@@ -11,7 +11,8 @@ from config_service.keepalived.instance import InstanceDraft
 from config_service.keepalived.trackers import TrackerDraft
 from config_service.keepalived.tracking import TrackDraft
 from config_service.keepalived.values import missing
-from config_service.problems import Report, quoted
+from config_service.problems import quoted
+from config_service.report import Report
 from vipbus.contracts import Track, name_token
 
 _NOUNS: Final = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process"}

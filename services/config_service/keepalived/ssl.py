@@ -7,7 +7,7 @@ from typing import Final
 from config_service.keepalived import fields, left_out, programs
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Table, declare, read_block
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import Tls
 
 

@@ -13,7 +13,8 @@ from config_service.keepalived.routes import RouteDraft
 from config_service.keepalived.rules import RuleDraft
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, each_line, read_block
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import Report, quoted
+from config_service.problems import quoted
+from config_service.report import Report
 from vipbus.contracts import InterfaceDelay, StaticAddress, VirtualRoute, VirtualRule
 
 

@@ -9,7 +9,8 @@ from config_service.keepalived.parser import Statement
 from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block
 from config_service.keepalived.tracking import weight_keyword
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Program, TrackFile, TrackProcess, VrrpScript
 
 _LONGEST: Final = "4294"

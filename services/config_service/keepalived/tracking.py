@@ -8,7 +8,8 @@ from config_service.keepalived import values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword, each_line
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Track
 from vipbus.contracts.vrrp import TrackKind
 

@@ -12,7 +12,8 @@ from config_service.keepalived.defaults import Defaults
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, each_line
 from config_service.keepalived.words import Words, unknown
-from config_service.problems import RefusedError, Report
+from config_service.problems import RefusedError
+from config_service.report import Report
 from vipbus.contracts import UnicastPeer
 
 _OLD_CHECKSUM: Final = "checksums are as the RFC has them; keepalived until 1.3.6 computed others"

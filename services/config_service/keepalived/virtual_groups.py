@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from config_service.keepalived import values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, each_line
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 
 MOST: Final = 4096
 """Virtual servers of one group, a /20: each is one in the kernel's table. Where more are wanted, a firewall

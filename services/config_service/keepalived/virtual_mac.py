@@ -10,7 +10,8 @@ from config_service.keepalived import fields, values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword
 from config_service.keepalived.words import Words
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import VirtualMac
 
 _LONGEST_NAME: Final = 15

@@ -15,7 +15,7 @@ from config_service.keepalived.settings import compile_settings, fifo_scripts
 from config_service.keepalived.sources import Sources
 from config_service.keepalived.static import Followers, compile_static
 from config_service.keepalived.trackers import ScriptDraft
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import SyncGroup, VrrpInstance
 from vipbus.contracts.vrrp import VrrpEntity
 

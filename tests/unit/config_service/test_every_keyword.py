@@ -10,7 +10,7 @@ import msgspec
 from config_service.keepalived.global_defs import WITHOUT_EFFECT
 from config_service.keepalived.parser import Statement, parse
 from config_service.keepalived.schema import HOMES
-from config_service.problems import Report
+from config_service.report import Report
 from tests.unit.config_service.support import GOOD, SECRETS, compiled
 from tests.unit.config_service.test_every_checker import CHECKS
 from tests.unit.config_service.test_every_table_keyword import OLD, TABLE

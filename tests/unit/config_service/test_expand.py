@@ -14,7 +14,8 @@ from config_service.keepalived.lexer import Brace, lines
 from config_service.keepalived.outside import Outside
 from config_service.keepalived.parameters import TooMuchError
 from config_service.keepalived.parser import parse
-from config_service.problems import ConfigError, Report
+from config_service.problems import ConfigError
+from config_service.report import Report
 from tests.support.expansions import CONFIG_ID, ENVIRONMENT, OURS, SAME, Case
 from tests.unit.config_service.support import SECRETS, parts_of
 from vipbus.contracts import RealServer, ScriptCheck

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config_service.keepalived.parser import DEEPEST, Statement, parse
-from config_service.problems import Report
+from config_service.report import Report
 
 
 class Node(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 
 from config_service.keepalived.files import pieces
 from config_service.keepalived.lexer import Brace, Part, lines
-from config_service.problems import Report
+from config_service.report import Report
 from tests.unit.config_service.support import parts_of
 
 OPEN, CLOSE = Brace.OPEN, Brace.CLOSE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config_service.keepalived.parser import DEEPEST, Statement, parse
-from config_service.problems import Report
+from config_service.report import Report
 
 Shape = tuple[object, ...]
 

@@ -16,7 +16,8 @@ from config_service.keepalived import fields, values
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, Table, read_block, within
 from config_service.keepalived.trackers import TrackFileDraft
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Check, CheckBase, Tls
 
 _LONGEST_TIMEOUT: Final = "4294.967295"

@@ -8,7 +8,8 @@ from config_service.keepalived import fields, values
 from config_service.keepalived.checkers.common import KNOBS, CheckerDraft, Site
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Table, declare
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Check, DnsCheck
 
 _TYPES: Final = ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY")

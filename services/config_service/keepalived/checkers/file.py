@@ -8,7 +8,7 @@ from config_service.keepalived import fields, left_out, values
 from config_service.keepalived.checkers.common import CheckerDraft, Site
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword, Table, declare
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import Check, FileCheck
 
 _MOST_WEIGHT: Final = 2**31 - 1

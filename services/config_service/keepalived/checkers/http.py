@@ -13,7 +13,7 @@ from config_service.keepalived.checkers.common import KNOBS, VIRTUAL_HOST, Check
 from config_service.keepalived.checkers.url import URL, UrlDraft
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword, Table, declare, read_block, within
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import Check, Header, HttpCheck, Tls
 
 _VERSIONS: Final = ("1.0", "1.0C", "1.0K", "1.1", "1.1K")

@@ -9,7 +9,8 @@ from config_service.keepalived.checkers.common import TIMING, CheckerDraft, Site
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.programs import ProgramLine
 from config_service.keepalived.schema import Keyword, Table, declare, within
-from config_service.problems import RefusedError, Report
+from config_service.problems import RefusedError
+from config_service.report import Report
 from vipbus.contracts import Check, Program, ScriptCheck
 
 _LONGEST: Final = 4294

@@ -8,7 +8,8 @@ from config_service.keepalived import fields
 from config_service.keepalived.checkers.common import KNOBS, TIMING, WAY, CheckerDraft, Connection, Site
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, Table, declare, read_block, within
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Check, SmtpCheck
 
 _HELO: Final = "smtpchecker.keepalived.org"

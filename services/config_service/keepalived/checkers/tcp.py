@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from config_service.keepalived.checkers.common import KNOBS, CheckerDraft, Site
 from config_service.keepalived.schema import Table, declare
-from config_service.problems import Report
+from config_service.report import Report
 from vipbus.contracts import Check, PingCheck, TcpCheck
 
 

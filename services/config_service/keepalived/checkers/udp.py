@@ -9,7 +9,8 @@ from config_service.keepalived import fields
 from config_service.keepalived.checkers.common import KNOBS, CheckerDraft, Site
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Keyword, Table, declare
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Check, UdpCheck
 
 _LARGEST: Final = 65507

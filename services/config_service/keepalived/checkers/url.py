@@ -10,7 +10,8 @@ from config_service.keepalived.checkers.common import host_name
 from config_service.keepalived.parser import Statement
 from config_service.keepalived.schema import Draft, Keyword, Table, declare
 from config_service.patterns import check_pattern
-from config_service.problems import RefusedError, Report, quoted
+from config_service.problems import RefusedError, quoted
+from config_service.report import Report
 from vipbus.contracts import Header, HttpRequest, StatusRange
 from vipbus.contracts.checks import SUCCESS, RegexOption
 
