@@ -48,13 +48,14 @@ def _run(settings: Settings) -> None:
     realtime.prepare()
     readiness = Readiness("vrrp-agent", router, waits_for=("configuration",))
     inbox: Mailbox[Command] = Mailbox()
+    heartbeat = _heartbeat(settings)
     before = saved.load(settings.state_dir, router)
     writes = before is not None and writing.needed(before)
     bridge = Bridge(settings=settings, router=router, readiness=readiness, inbox=inbox, writes=writes)
     side = Side(router=router, seen=inbox.put, problem=readiness.problem)
     agent = Agent(
         router=router,
-        heartbeat=_heartbeat(settings),
+        heartbeat=heartbeat,
         inbox=inbox,
         outbox=bridge.outbox,
         readiness=readiness,
