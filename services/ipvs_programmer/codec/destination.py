@@ -55,8 +55,8 @@ _FIELDS: Final = (
 )
 """What a destination is read from, where all of it is there (kernels from 5.3 on)."""
 _FORWARDING: Final = {each.value: each for each in Forwarding}
-_forms: Final[dict[int, Form]] = {}
-"""How messages of a length were laid out; a kernel sends one or two of them."""
+_forms: Final[dict[int, Form | None]] = {}
+"""How messages of a length were laid out, one or two of a kernel's; None: as an older kernel has them."""
 _MOST_FORMS: Final = 8
 _DESTINATION_KEY: Final = struct.Struct("=HH HH16s HH2sxx HHHxx")
 
@@ -112,7 +112,8 @@ def unpack_destination(body: memoryview, service_family: int) -> Destination:
     if form is not None and (plain := _plain(form.read(body))) is not None:
         return plain
     found = nested(body)
-    if form is None and len(_forms) < _MOST_FORMS:
+    if len(body) not in _forms and len(_forms) < _MOST_FORMS:
+        _forms[len(body)] = None
         with contextlib.suppress(LookupError):
             _forms[len(body)] = Form(body, c.IPVS_CMD_ATTR_DEST, _FIELDS)
     return Destination(
