@@ -49,7 +49,8 @@ class Site(Service):
     """A config-service that is asked."""
 
     async def ask(self, verb: str, asked: msgspec.Struct, kind: type[A], router: str = "r1") -> A:
-        """Ask; wait until it serves."""
+        """Ask; wait until it serves, and until the bus is whole again: a follow of it may be, before."""
+        await self.bus.usable(30)
         subject = f"vipbus.cmd.config-service.{verb}.{router}"
         for _ in range(100):
             try:
