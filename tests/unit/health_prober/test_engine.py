@@ -274,6 +274,20 @@ def alone(known: VerdictName) -> tuple[Engine, TcpCheck, Probe, list[Outcome]]:
     return engine, check, engine._roster.probes[check], outcomes
 
 
+@pytest.mark.parametrize(("due", "left"), [(10, 0), (40, 24), (63, 47), (64, 0), (100, 36)])
+def test_where_many_are_due_more_begin_between_two_looks(due: int, left: int) -> None:
+    engine = Engine(limit=1000, on_outcomes=lambda _found: None, on_trouble=print, on_crash=print)
+    port = closed_port()
+    checks = [tcp(port, f"127.0.1.{number}", interval=60.0) for number in range(1, due + 1)]
+    engine._take(Orders(1, dict.fromkeys(checks, "up")), time.monotonic())
+    for probe in engine._roster.probes.values():
+        engine._schedule.remove(probe)
+        engine._schedule.due.append(probe)
+    engine._start_due(time.monotonic())
+    assert len(engine._schedule.due) == left
+    engine._lean.close()
+
+
 def test_who_is_dropped_in_the_moment_of_its_answer_does_not_come_back() -> None:
     engine, _, probe, outcomes = alone("unknown")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -119,6 +119,24 @@ def test_what_is_laid_out_otherwise_is_walked_over() -> None:
     for message in (turned, longer):
         found = codec.unpack_destination(message, socket.AF_INET)
         assert (found.key.address, found.weight) == ("10.0.0.2", 5)
+
+
+def test_of_an_older_kernel_nothing_is_learned_and_it_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec._forms.clear()
+    tried: list[int] = []
+
+    class Tried(Form):
+        def __init__(self, body: memoryview, nest: int, fields: Sequence[tuple[int, str]]) -> None:
+            tried.append(len(body))
+            super().__init__(body, nest, fields)
+
+    monkeypatch.setattr(codec, "Form", Tried)
+    attributes = laid_out("10.0.0.2", weight=5)
+    del attributes[c.IPVS_DEST_ATTR_TUN_FLAGS]  # before Linux 5.3
+    for _ in range(3):
+        assert codec.unpack_destination(body(attributes), socket.AF_INET).weight == 5
+    assert len(tried) == 1
+    codec._forms.clear()
 
 
 @pytest.mark.usefixtures("learned")
